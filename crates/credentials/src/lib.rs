@@ -1,0 +1,1 @@
+//! Certificates, TLS configurations and OAuth tokens.

@@ -1,0 +1,151 @@
+//! Failures of connections, put into words for whoever runs the route.
+//!
+//! A message says where, what the server said, and which key to look at. What the Socket.IO client
+//! reports is bounded and holds nothing that was sent, so no credential can get in here.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use kete_pipeline::{ConnectFailure, ConnectFailureKind, EventFailure, FailureReason};
+use kete_socketio::{BarrierKind, CloseReason, ConnectError, HttpRefusal, TooLarge};
+
+/// Words in a refusal of the namespace that speak of credentials. They decide how long to wait
+/// before the next attempt and which advice comes first, nothing else.
+const ABOUT_CREDENTIALS: [&str; 8] =
+    ["auth", "credential", "token", "jwt", "forbidden", "denied", "login", "api key"];
+
+/// Why connecting to `peer` failed.
+pub(crate) fn connecting(peer: &str, error: &ConnectError) -> ConnectFailure {
+    let (kind, way_out) = match error {
+        ConnectError::Http(refusal) => return refused_by_http(peer, refusal),
+        ConnectError::Options(_) => (ConnectFailureKind::Protocol, "check url and namespace"),
+        ConnectError::Resolve { .. } => (ConnectFailureKind::Unreachable, "check the host in url"),
+        ConnectError::Tcp { .. } => (
+            ConnectFailureKind::Unreachable,
+            "check the host and port in url, and that the server runs",
+        ),
+        ConnectError::Tls { .. } => (
+            ConnectFailureKind::Tls,
+            "check that the system trusts the certificate's authority, that the certificate is \
+             for this host, and that the port speaks TLS",
+        ),
+        ConnectError::Upgrade { .. } | ConnectError::NotEngineIo { .. } => (
+            ConnectFailureKind::Protocol,
+            "this is no Socket.IO server; check url and path",
+        ),
+        ConnectError::HttpAfterUpgrade { .. } | ConnectError::EngineIo3 => (
+            ConnectFailureKind::Protocol,
+            "a server of Socket.IO 3 or later is needed",
+        ),
+        ConnectError::Refused { payload, .. } => about_namespace(payload.as_str()),
+        ConnectError::Closed { reason, .. } => (while_connecting(reason), "see the server's log"),
+        ConnectError::TimedOut { .. } => (
+            ConnectFailureKind::Timeout,
+            "check that the server answers, or give timeout-seconds a larger value",
+        ),
+        _ => (ConnectFailureKind::Protocol, "see the server's log"),
+    };
+    ConnectFailure { kind, message: format!("{peer}: {error}; {way_out}") }
+}
+
+/// Why a connection to `peer` that worked is gone.
+pub(crate) fn ended(peer: &str, reason: &CloseReason) -> ConnectFailure {
+    let kind = match reason {
+        CloseReason::Silent { .. }
+        | CloseReason::WriteStalled { .. }
+        | CloseReason::NotTaken { .. } => ConnectFailureKind::Timeout,
+        CloseReason::Protocol(_) => ConnectFailureKind::Protocol,
+        _ => ConnectFailureKind::Ended,
+    };
+    let way_out = match reason {
+        CloseReason::TooBig { .. } => "; set max-payload to what the server takes",
+        CloseReason::Refused { .. } => "; check auth.<KEY> and headers.Authorization",
+        _ => "",
+    };
+    ConnectFailure { kind, message: format!("{peer}: {reason}{way_out}") }
+}
+
+/// The server answers none of these, so nothing could ever be confirmed.
+pub(crate) fn no_barrier(peer: &str, asked: &[BarrierKind], each: Duration) -> ConnectFailure {
+    let asked: Vec<&str> = asked.iter().map(|kind| barrier_name(*kind)).collect();
+    let message = format!(
+        "{peer}: the server answered no barrier (asked: {}; {each:?} each), so it could not be \
+         told what has arrived; set confirm=ack if its handlers acknowledge events, \
+         barrier=engine-ping for netty-socketio, or confirm=written to send without confirmation",
+        asked.join(", "),
+    );
+    ConnectFailure { kind: ConnectFailureKind::NoConfirmation, message }
+}
+
+/// No connection is free, though the lane asks for no more than there may be.
+pub(crate) fn exhausted(peer: &str, waited: Duration) -> ConnectFailure {
+    let message = format!("{peer}: no connection of the pool became free within {waited:?}");
+    ConnectFailure { kind: ConnectFailureKind::Timeout, message }
+}
+
+/// The destination is being closed.
+pub(crate) fn closing(peer: &str) -> ConnectFailure {
+    let message = format!("{peer}: the route is closing its connections");
+    ConnectFailure { kind: ConnectFailureKind::Ended, message }
+}
+
+/// An event that the server would close the connection over.
+pub(crate) fn too_large(error: TooLarge) -> EventFailure {
+    let TooLarge { size, limit } = error;
+    let detail = format!(
+        "the packet has {size} bytes and the server takes {limit}; raise the server's limit \
+         (maxHttpBufferSize), or set max-payload if it takes more than it says"
+    );
+    EventFailure::Permanent { reason: FailureReason::TooLarge, detail }
+}
+
+fn refused_by_http(peer: &str, refusal: &HttpRefusal) -> ConnectFailure {
+    let (kind, way_out) = match refusal.status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => (
+            ConnectFailureKind::Unauthorized,
+            "check headers.Authorization, query.<NAME> and auth.<KEY>",
+        ),
+        StatusCode::NOT_FOUND => (ConnectFailureKind::Rejected, "check path"),
+        status if status.is_success() => (
+            ConnectFailureKind::Protocol,
+            "check url and path, and that a proxy passes the Upgrade header on",
+        ),
+        status if status.is_redirection() => (ConnectFailureKind::Rejected, "check url"),
+        status if status.is_server_error() => {
+            (ConnectFailureKind::Rejected, "see the log of the server or of the proxy before it")
+        }
+        _ => (ConnectFailureKind::Rejected, "check path and query.<NAME>"),
+    };
+    ConnectFailure { kind, message: format!("{peer}: {refusal}; {way_out}") }
+}
+
+fn about_namespace(payload: &str) -> (ConnectFailureKind, &'static str) {
+    let payload = payload.to_ascii_lowercase();
+    if ABOUT_CREDENTIALS.iter().any(|word| payload.contains(word)) {
+        return (
+            ConnectFailureKind::Unauthorized,
+            "check auth.<KEY> and headers.Authorization, then namespace",
+        );
+    }
+    (ConnectFailureKind::Rejected, "check namespace, then auth.<KEY> and headers.Authorization")
+}
+
+fn while_connecting(reason: &CloseReason) -> ConnectFailureKind {
+    match reason {
+        CloseReason::Dropped | CloseReason::Io(_) => ConnectFailureKind::Unreachable,
+        CloseReason::Protocol(_) => ConnectFailureKind::Protocol,
+        CloseReason::Silent { .. } => ConnectFailureKind::Timeout,
+        _ => ConnectFailureKind::Rejected,
+    }
+}
+
+fn barrier_name(kind: BarrierKind) -> &'static str {
+    match kind {
+        BarrierKind::Ping => "ping",
+        BarrierKind::Namespace => "namespace",
+        BarrierKind::EnginePing => "engine-ping",
+    }
+}
+
+#[cfg(test)]
+mod tests;

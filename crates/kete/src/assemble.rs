@@ -1,0 +1,127 @@
+//! From settings to something that can be built: reads every key, and reports every mistake.
+//!
+//! Checking is pure. It opens no port, asks no server and starts nothing, and it does not stop at
+//! the first mistake: a route with a bad matcher still has its destination checked. Only what is
+//! right in every part comes out of here.
+
+mod keys;
+mod routes;
+mod shown;
+mod sources;
+
+use kete_config::{Diagnostic, Diagnostics, Loader, Settings};
+use kete_pipeline::PipelineSettings;
+
+use crate::cli::Options;
+use crate::settings::{self, ProcessSettings};
+
+pub(crate) use routes::CheckedRoute;
+pub(crate) use shown::Shown;
+pub(crate) use sources::CheckedSource;
+
+/// The first segment of every key.
+const ROOT: &str = "kete";
+
+/// There is no setting at all.
+const NO_CONFIGURATION: &str = "no-configuration";
+/// There is no route that is enabled.
+const NO_ROUTE: &str = "no-route";
+/// There is no source.
+const NO_SOURCE: &str = "no-source";
+
+const SOURCE_LINES: &str = "kete.sources.input.kind=webhook";
+const ROUTE_LINES: &str = "\
+kete.routes.events.destination.kind=socketio
+kete.routes.events.destination.url=http://localhost:3000
+kete.routes.events.destination.event-name=keycloak-event";
+
+/// What a command needs of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// Sources and routes.
+    Everything,
+    /// Routes; sources are checked if there are any.
+    Routes,
+}
+
+/// What came of the settings.
+pub(crate) enum Assembled {
+    /// Everything is right; there may be warnings.
+    Ready(Box<Configuration>),
+    /// `kete.enabled=false`: nothing else was looked at.
+    SwitchedOff,
+    /// The diagnostics say what is wrong.
+    Wrong,
+}
+
+/// A configuration that is right.
+pub(crate) struct Configuration {
+    pub(crate) process: ProcessSettings,
+    pub(crate) pipeline: PipelineSettings,
+    pub(crate) sources: Vec<CheckedSource>,
+    pub(crate) routes: Vec<CheckedRoute>,
+    /// Names of the routes that are switched off; nothing else of them was looked at.
+    pub(crate) disabled_routes: Vec<String>,
+}
+
+/// Reads the settings that the command line names, and checks them.
+pub(crate) fn configuration(
+    options: &Options,
+    needs: Needs,
+    diagnostics: &Diagnostics,
+) -> Assembled {
+    let mut loader = Loader::new(ROOT).environment(std::env::vars_os());
+    for file in &options.config {
+        loader = loader.file(file);
+    }
+    for assignment in &options.set {
+        loader = loader.set(assignment);
+    }
+    let mut settings = loader.load(diagnostics);
+    assemble(&mut settings, needs, diagnostics)
+}
+
+/// Checks settings.
+fn assemble(settings: &mut Settings, needs: Needs, diagnostics: &Diagnostics) -> Assembled {
+    if settings.keys().next().is_none() {
+        if !diagnostics.has_errors() {
+            diagnostics.push(nothing_configured());
+        }
+        return Assembled::Wrong;
+    }
+    let unknown_keys = settings::unknown_keys(&settings.scope(ROOT, diagnostics));
+    settings.set_unknown_keys(unknown_keys);
+    let scope = settings.scope(ROOT, diagnostics);
+    if settings::is_enabled(&scope) == Some(false) {
+        return match diagnostics.has_errors() {
+            true => Assembled::Wrong,
+            false => Assembled::SwitchedOff,
+        };
+    }
+    let process = ProcessSettings::read(&scope);
+    let pipeline = PipelineSettings::read(&scope);
+    let sources = sources::read(settings, needs, diagnostics);
+    let queue_max_bytes = pipeline.as_ref().map_or(u64::MAX, |pipeline| pipeline.queue.max_bytes);
+    let routes = routes::read(settings, queue_max_bytes, diagnostics);
+    keys::judge(settings, &sources, &routes, diagnostics);
+    match (process, pipeline) {
+        (Some(process), Some(pipeline)) if !diagnostics.has_errors() => {
+            Assembled::Ready(Box::new(Configuration {
+                process,
+                pipeline,
+                sources: sources.checked,
+                routes: routes.checked,
+                disabled_routes: routes.disabled,
+            }))
+        }
+        _ => Assembled::Wrong,
+    }
+}
+
+fn nothing_configured() -> Diagnostic {
+    let help = format!(
+        "name a properties file with --config; a small one that works says\n{SOURCE_LINES}\n\
+         {ROUTE_LINES}"
+    );
+    Diagnostic::error(NO_CONFIGURATION, "there is no setting of kete anywhere").help(help)
+}

@@ -1,0 +1,238 @@
+//! `kete check`: is the configuration right, and what would it run?
+//!
+//! It does what `run` does up to the point where the world would be touched, and answers on
+//! standard output.
+
+use kete_config::Diagnostics;
+use kete_routes::{MatchMode, MatchSet};
+use serde::Serialize;
+
+use crate::assemble::{self, Assembled, CheckedRoute, CheckedSource, Configuration, Needs, Shown};
+use crate::cli::{Format, Options};
+use crate::exit::Exit;
+use crate::output::{self, Findings};
+
+/// The answer as programs read it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    /// Whether `run` would start.
+    ok: bool,
+    #[serde(flatten)]
+    findings: Findings,
+    /// What would run; absent if the configuration is wrong or switched off.
+    summary: Option<Summary>,
+}
+
+/// What would run.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary {
+    sources: Vec<Source>,
+    routes: Vec<Route>,
+    disabled_routes: Vec<String>,
+    queue: Queue,
+    /// The file that takes dead letters; without it their bodies are lost.
+    dead_letters: Option<String>,
+    /// Where metrics and health are served.
+    admin: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Source {
+    name: String,
+    kind: &'static str,
+    settings: Vec<Shown>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Route {
+    name: String,
+    realm_matchers: Matchers,
+    event_matchers: Matchers,
+    serializer: &'static str,
+    destination: Destination,
+}
+
+#[derive(Serialize)]
+struct Destination {
+    kind: &'static str,
+    settings: Vec<Shown>,
+}
+
+#[derive(Serialize)]
+struct Matchers {
+    mode: &'static str,
+    matchers: Vec<Matcher>,
+}
+
+#[derive(Serialize)]
+struct Matcher {
+    id: String,
+    pattern: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Queue {
+    kind: &'static str,
+    max_events: u64,
+    max_bytes: u64,
+}
+
+/// Checks the configuration and prints the answer.
+pub(crate) fn check(options: &Options) -> Exit {
+    let diagnostics = Diagnostics::new();
+    let assembled = assemble::configuration(options, Needs::Everything, &diagnostics);
+    let exit = match assembled {
+        Assembled::Wrong => Exit::Wrong,
+        Assembled::Ready(_) | Assembled::SwitchedOff => Exit::Fine,
+    };
+    let summary = match &assembled {
+        Assembled::Ready(configuration) => Some(Summary::from(&**configuration)),
+        _ => None,
+    };
+    let text = match options.format {
+        Format::Json => {
+            let findings = Findings::from(&diagnostics);
+            output::json(&Answer { ok: exit == Exit::Fine, findings, summary })
+        }
+        Format::Human => format!("{diagnostics}{}", conclusion(&assembled, summary, &diagnostics)),
+    };
+    output::answer(&text, exit)
+}
+
+fn conclusion(
+    assembled: &Assembled,
+    summary: Option<Summary>,
+    diagnostics: &Diagnostics,
+) -> String {
+    match (assembled, summary) {
+        (Assembled::SwitchedOff, _) => {
+            "the configuration is switched off (kete.enabled=false): nothing else was checked\n"
+                .to_owned()
+        }
+        (Assembled::Ready(_), Some(summary)) => {
+            format!("the configuration is right: {}\n\n{}", diagnostics.summary(), summary.text())
+        }
+        _ => format!("the configuration is wrong: {}\n", diagnostics.summary()),
+    }
+}
+
+impl From<&Configuration> for Summary {
+    fn from(configuration: &Configuration) -> Summary {
+        let pipeline = &configuration.pipeline;
+        Summary {
+            sources: configuration.sources.iter().map(Source::from).collect(),
+            routes: configuration.routes.iter().map(Route::from).collect(),
+            disabled_routes: configuration.disabled_routes.clone(),
+            queue: Queue {
+                kind: "memory",
+                max_events: pipeline.queue.max_events,
+                max_bytes: pipeline.queue.max_bytes,
+            },
+            dead_letters: pipeline.dead_letters.as_ref().map(|(path, _)| path.display().to_string()),
+            admin: configuration.process.admin.map(|address| address.to_string()),
+        }
+    }
+}
+
+impl From<&CheckedSource> for Source {
+    fn from(source: &CheckedSource) -> Source {
+        Source {
+            name: source.name.to_string(),
+            kind: source.kind.name,
+            settings: without_kind(&source.shown),
+        }
+    }
+}
+
+impl From<&CheckedRoute> for Route {
+    fn from(route: &CheckedRoute) -> Route {
+        Route {
+            name: route.settings.name.to_string(),
+            realm_matchers: Matchers::from(&route.settings.rules.realm),
+            event_matchers: Matchers::from(&route.settings.rules.event),
+            serializer: route.settings.serializer.kind(),
+            destination: Destination {
+                kind: route.kind.name,
+                settings: without_kind(&route.shown),
+            },
+        }
+    }
+}
+
+impl From<&MatchSet> for Matchers {
+    fn from(set: &MatchSet) -> Matchers {
+        let mode = match set.mode() {
+            MatchMode::Any => "any",
+            MatchMode::All => "all",
+        };
+        let matcher = |matcher: &kete_routes::Matcher| Matcher {
+            id: matcher.id().to_owned(),
+            pattern: matcher.to_string(),
+        };
+        Matchers { mode, matchers: set.matchers().iter().map(matcher).collect() }
+    }
+}
+
+fn without_kind(shown: &[Shown]) -> Vec<Shown> {
+    shown.iter().filter(|setting| setting.key != "kind").cloned().collect()
+}
+
+impl Summary {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for source in &self.sources {
+            text.push_str(&format!("source {}\n", source.name));
+            line(&mut text, "kind", source.kind);
+            settings(&mut text, &source.settings);
+        }
+        for route in &self.routes {
+            text.push_str(&format!("route {}\n", route.name));
+            line(&mut text, "realms", &route.realm_matchers.text());
+            line(&mut text, "event types", &route.event_matchers.text());
+            line(&mut text, "destination", route.destination.kind);
+            settings(&mut text, &route.destination.settings);
+        }
+        for name in &self.disabled_routes {
+            text.push_str(&format!("route {name} is disabled, and nothing else of it was checked\n"));
+        }
+        text.push_str("process\n");
+        line(&mut text, "queue", &self.queue.text());
+        let lost = "not kept (kete.dead-letters.path)";
+        line(&mut text, "dead letters", self.dead_letters.as_deref().unwrap_or(lost));
+        let off = "not served (kete.admin.bind)";
+        line(&mut text, "metrics", self.admin.as_deref().unwrap_or(off));
+        text
+    }
+}
+
+impl Queue {
+    fn text(&self) -> String {
+        let Queue { kind, max_events, max_bytes } = self;
+        format!("in {kind}, at most {max_events} events and {max_bytes} bytes")
+    }
+}
+
+impl Matchers {
+    fn text(&self) -> String {
+        if self.matchers.is_empty() {
+            return "all".to_owned();
+        }
+        let written = self.matchers.iter().map(|Matcher { id, pattern }| format!("{id}={pattern}"));
+        format!("{} of {}", self.mode, written.collect::<Vec<_>>().join(", "))
+    }
+}
+
+fn settings(text: &mut String, shown: &[Shown]) {
+    for Shown { key, value, default } in shown {
+        let remark = if *default { " (default)" } else { "" };
+        line(text, key, &format!("{value}{remark}"));
+    }
+}
+
+fn line(text: &mut String, name: &str, value: &str) {
+    text.push_str(&format!("  {name:<20} {value}\n"));
+}

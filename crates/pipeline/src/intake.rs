@@ -1,0 +1,386 @@
+//! Where sources hand over events: redaction, ids, matching, repeats, and then the queue.
+//!
+//! Nothing reaches the queue, and so nothing is ever stored or sent, that has not been redacted
+//! here. A batch is taken whole or not at all; its receipt settles when its events are safe.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use kete_event::Event;
+use kete_queue::{Draft, Header, Queue, Receipt, RejectReason, Target};
+use tokio::sync::{Mutex, RwLock};
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::repeats::Repeats;
+use crate::router::{Router, Table};
+use crate::telemetry::SourceMetrics;
+use crate::{Stop, Telemetry};
+
+/// Why a batch was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IntakeError {
+    /// The queue is full; trying again later helps.
+    #[error("{0}")]
+    Full(RejectReason),
+    /// The batch can never fit; trying again cannot help.
+    #[error("{0}")]
+    TooBig(RejectReason),
+    /// kete is stopping and takes nothing more.
+    #[error("kete is stopping")]
+    Stopping,
+}
+
+/// What all sources share.
+pub(crate) struct Shared {
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) router: Router,
+    pub(crate) stop: Stop,
+    /// Whether intake is open. Offers hold it for reading, so that closing waits for them.
+    open: RwLock<bool>,
+    /// Held from the look for repeats to the entry of the new ids, so that two senders of one
+    /// event cannot both be first.
+    repeats: Mutex<Repeats>,
+    fullness: AtomicU8,
+}
+
+impl Shared {
+    pub(crate) fn new(queue: Arc<dyn Queue>, router: Router, stop: Stop) -> Arc<Shared> {
+        let (open, repeats) = (RwLock::new(true), Mutex::default());
+        Arc::new(Shared {
+            queue,
+            router,
+            stop,
+            open,
+            repeats,
+            fullness: AtomicU8::new(0),
+        })
+    }
+
+    /// Takes nothing more. When this returns, everything that was taken is in the queue.
+    pub(crate) async fn close(&self) {
+        *self.open.write().await = false;
+    }
+}
+
+/// Takes the events of one source.
+#[derive(Clone)]
+pub struct Intake {
+    shared: Arc<Shared>,
+    source: Arc<str>,
+    metrics: Arc<SourceMetrics>,
+    drops_repeats: bool,
+}
+
+/// Events that will be taken together or not at all.
+pub struct Batch {
+    source: Arc<str>,
+    metrics: Arc<SourceMetrics>,
+    routes: Arc<Table>,
+    accepted_at: i64,
+    drafts: Vec<Draft>,
+    bytes: u64,
+    unrouted: u64,
+    /// Events that were taken before and are left out, and what they still wait for.
+    repeated: u64,
+    earlier: Receipt,
+}
+
+impl Intake {
+    pub(crate) fn new(shared: Arc<Shared>, source: &Arc<str>, telemetry: &Telemetry) -> Intake {
+        let metrics = telemetry.source(source);
+        Intake {
+            shared,
+            source: Arc::clone(source),
+            metrics,
+            drops_repeats: false,
+        }
+    }
+
+    /// The name of the source.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether an event that was taken already, by Keycloak's own id, is dropped; by default not.
+    #[must_use]
+    pub fn drops_repeats(mut self, drops: bool) -> Intake {
+        self.drops_repeats = drops;
+        self
+    }
+
+    /// An empty batch.
+    #[must_use]
+    pub fn batch(&self) -> Batch {
+        Batch {
+            source: Arc::clone(&self.source),
+            metrics: Arc::clone(&self.metrics),
+            routes: self.shared.router.now(),
+            accepted_at: epoch_millis(),
+            drafts: Vec::new(),
+            bytes: 0,
+            unrouted: 0,
+            repeated: 0,
+            earlier: Receipt::safe(),
+        }
+    }
+
+    /// Counts lines or bodies that were not events.
+    pub fn bad(&self, count: u64) {
+        self.metrics.bad.inc_by(count);
+    }
+
+    /// Takes a batch, waiting for room. Dropping the future before it resolves takes nothing.
+    /// A batch that can never fit is taken in parts.
+    ///
+    /// # Errors
+    ///
+    /// A single event can never fit, or kete is stopping.
+    pub async fn submit(&self, batch: Batch) -> Result<Receipt, IntakeError> {
+        let mut waiting = vec![batch];
+        let mut receipt = Receipt::safe();
+        let mut room = self.shared.queue.room();
+        while let Some(batch) = waiting.pop() {
+            room.mark_unchanged();
+            match self.offer(batch).await {
+                Ok(taken) => receipt = receipt.and(&taken),
+                Err((IntakeError::TooBig(_), batch)) if batch.drafts.len() > 1 => {
+                    let (first, second) = batch.halves();
+                    waiting.extend([second, first]);
+                }
+                Err((IntakeError::Full(reason), batch)) => {
+                    self.say_full(&reason);
+                    waiting.push(batch);
+                    tokio::select! {
+                        changed = room.changed() => changed.map_err(|_| IntakeError::Stopping)?,
+                        () = self.shared.stop.requested() => return Err(IntakeError::Stopping),
+                    }
+                }
+                Err((error, _)) => return Err(error),
+            }
+        }
+        Ok(receipt)
+    }
+
+    /// Takes a batch if there is room for all of it now.
+    ///
+    /// # Errors
+    ///
+    /// There is no room now, there can never be, or kete is stopping.
+    pub async fn try_submit(&self, batch: Batch) -> Result<Receipt, IntakeError> {
+        self.offer(batch).await.map_err(|(error, batch)| {
+            if let IntakeError::Full(reason) = &error {
+                self.say_full(reason);
+            }
+            self.metrics.refused.inc_by(batch.drafts.len() as u64);
+            error
+        })
+    }
+
+    async fn offer(&self, batch: Batch) -> Result<Receipt, (IntakeError, Batch)> {
+        let open = self.shared.open.read().await;
+        if !*open || self.shared.stop.is_requested() {
+            return Err((IntakeError::Stopping, batch));
+        }
+        if !self.drops_repeats {
+            return self.append(batch).await;
+        }
+        let mut repeats = self.shared.repeats.lock().await;
+        let batch = without_repeats(batch, &repeats);
+        let ids: Vec<Box<str>> = own_ids(&batch).map(Box::from).collect();
+        let receipt = self.append(batch).await?;
+        let now = Instant::now();
+        for id in &ids {
+            repeats.remember(id, &receipt, now);
+        }
+        Ok(receipt)
+    }
+
+    async fn append(&self, batch: Batch) -> Result<Receipt, (IntakeError, Batch)> {
+        let Batch { drafts, .. } = batch;
+        let accepted = per_route(&drafts, &batch.routes);
+        let events = drafts.len() as u64;
+        let offered = kete_queue::Batch {
+            drafts,
+            state: None,
+        };
+        match self.shared.queue.append(offered).await {
+            Ok(appended) => {
+                self.metrics.taken.inc_by(events + batch.unrouted);
+                self.metrics.unrouted.inc_by(batch.unrouted);
+                self.metrics.repeated.inc_by(batch.repeated);
+                for (entry, count) in batch.routes.entries().iter().zip(accepted) {
+                    entry.metrics.accepted.inc_by(count);
+                    if appended.dropped > 0 {
+                        entry.metrics.dropped_newest.inc_by(count);
+                    }
+                }
+                self.warn_of_fullness();
+                Ok(appended.receipt.and(&batch.earlier))
+            }
+            Err(rejected) => {
+                let error = match rejected.reason {
+                    reason @ RejectReason::Full { .. } => IntakeError::Full(reason),
+                    reason => IntakeError::TooBig(reason),
+                };
+                Err((
+                    error,
+                    Batch {
+                        drafts: rejected.batch.drafts,
+                        ..batch
+                    },
+                ))
+            }
+        }
+    }
+
+    /// Says it once for every time that the queue fills up.
+    fn say_full(&self, reason: &RejectReason) {
+        if self.shared.fullness.swap(100, Ordering::Relaxed) < 100 {
+            warn!(source = &*self.source, %reason, "intake stops until there is room");
+        }
+    }
+
+    fn warn_of_fullness(&self) {
+        let (usage, limits) = (self.shared.queue.usage(), self.shared.queue.limits());
+        let events = usage.events * 100 / limits.max_events.max(1);
+        let percent = events.max(usage.bytes * 100 / limits.max_bytes.max(1));
+        let level = match percent {
+            80.. => 80,
+            50.. => 50,
+            40.. => return,
+            _ => 0,
+        };
+        if self.shared.fullness.swap(level, Ordering::Relaxed) >= level {
+            return;
+        }
+        let lag = |consumer| self.shared.queue.lag(consumer).bytes;
+        let entries = self.shared.router.entries();
+        if let Some(behind) = entries.iter().max_by_key(|entry| lag(entry.consumer)) {
+            let (route, lag_bytes) = (&*behind.name, lag(behind.consumer));
+            warn!(
+                percent,
+                route, lag_bytes, "the queue fills up; this route is furthest behind"
+            );
+        }
+    }
+}
+
+impl Batch {
+    /// Adds an event: redacts it, gives it an id if it has none, and asks the routes.
+    pub fn push(&mut self, mut event: Event<'_>) {
+        // The key is computed before redaction, the derived id after it: a hash of a password
+        // would be a way to guess it.
+        let ordering_key = event.ordering_key();
+        let masked = event.redact();
+        if masked > 0 {
+            self.metrics.masked.inc_by(masked as u64);
+        }
+        let id_derived = event.derive_id();
+        let metadata = event.metadata();
+        let wanted = self.routes.wanted(&metadata);
+        if wanted.is_empty() {
+            self.unrouted += 1;
+            return;
+        }
+        let body = Bytes::from(event.canonical().into_boxed_slice());
+        let header = Header {
+            event_id: event.id.as_deref().unwrap_or_default().into(),
+            id_derived,
+            source: Arc::clone(&self.source),
+            accepted_at: self.accepted_at,
+            metadata,
+            ordering_key: ordering_key.into(),
+            target: Target::AllRoutes,
+        };
+        self.bytes += body.len() as u64;
+        self.drafts.push(Draft {
+            header,
+            body,
+            wanted,
+        });
+    }
+
+    /// How many events it holds that some route wants.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.drafts.len()
+    }
+
+    /// Whether no route wants any of it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.drafts.is_empty()
+    }
+
+    /// The bytes of the bodies.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn halves(mut self) -> (Batch, Batch) {
+        let drafts = self.drafts.split_off(self.drafts.len() / 2);
+        let second = Batch {
+            source: Arc::clone(&self.source),
+            metrics: Arc::clone(&self.metrics),
+            routes: Arc::clone(&self.routes),
+            accepted_at: self.accepted_at,
+            drafts,
+            bytes: 0,
+            unrouted: 0,
+            repeated: 0,
+            earlier: Receipt::safe(),
+        };
+        (self, second)
+    }
+}
+
+/// Takes out what was taken before. The batch keeps the receipts of that, through every offer,
+/// so that a repeat is never answered sooner than the first.
+fn without_repeats(mut batch: Batch, repeats: &Repeats) -> Batch {
+    let mut within = std::collections::HashSet::new();
+    let before = batch.drafts.len();
+    let earlier = &mut batch.earlier;
+    batch.drafts.retain(|draft| {
+        if draft.header.id_derived {
+            return true;
+        }
+        if let Some(receipt) = repeats.find(&draft.header.event_id) {
+            if !receipt.is_settled() {
+                *earlier = std::mem::take(earlier).and(receipt);
+            }
+            return false;
+        }
+        within.insert(draft.header.event_id.clone())
+    });
+    batch.repeated += (before - batch.drafts.len()) as u64;
+    batch
+}
+
+fn own_ids(batch: &Batch) -> impl Iterator<Item = &str> {
+    let own = batch.drafts.iter().filter(|draft| !draft.header.id_derived);
+    own.map(|draft| &*draft.header.event_id)
+}
+
+/// How many of the events each route of the table wants.
+fn per_route(drafts: &[Draft], table: &Table) -> Vec<u64> {
+    let wants = |entry: &crate::RouterEntry| {
+        drafts
+            .iter()
+            .filter(|draft| draft.wanted.contains(&entry.consumer))
+            .count() as u64
+    };
+    table.entries().iter().map(wants).collect()
+}
+
+pub(crate) fn epoch_millis() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

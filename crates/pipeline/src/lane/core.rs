@@ -1,0 +1,626 @@
+//! The state machine of a lane, without I/O: what happened goes in with the time, what is to be
+//! done comes out as [`Action`]s.
+//!
+//! Invariants: an event is on one connection at most; of one key, nothing is sent anywhere but
+//! where its unconfirmed events are; a settled event is never sent again; nothing is settled but
+//! by a confirmation, a stored dead letter, or a policy that drops.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kete_queue::{Record, Sequence};
+use tokio::time::Instant;
+
+use super::backoff::Backoff;
+use super::links::{LinkId, LinkState, Role};
+use super::recovery::Recovery;
+use super::refusals::Refusals;
+use super::settings::LaneSettings;
+use super::window::{Ordinal, Place, Window};
+use crate::{
+    ConnectFailure, ConnectFailureKind, ConnectionEvent, EventFailure, FailureReason, Outgoing,
+    Prepared,
+};
+
+/// How long an additional connection may be idle before it is given back.
+const IDLE_BEFORE_RELEASE: Duration = Duration::from_secs(5);
+
+/// What the driver is to do.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Open a connection and say how that went.
+    Connect,
+    /// Hand these events to the connection.
+    Send(LinkId, Vec<Outgoing>),
+    /// Ask the connection whether the server answers at all.
+    Probe(LinkId),
+    /// Give the connection back.
+    Release(LinkId),
+    /// Close the connection so that the server handles what was sent.
+    Close(LinkId),
+    /// Drop the connection.
+    Abort(LinkId),
+    /// Store the event as a dead letter and say when that is done.
+    DeadLetter(Doomed),
+}
+
+/// An event that is to become a dead letter.
+#[derive(Debug)]
+pub(crate) struct Doomed {
+    pub(crate) ordinal: Ordinal,
+    pub(crate) record: Arc<Record>,
+    pub(crate) reason: FailureReason,
+    pub(crate) detail: String,
+    pub(crate) attempts: u32,
+}
+
+/// What the core counts; the driver turns it into metrics.
+#[derive(Debug, Default, PartialEq, Eq, Clone, Copy)]
+pub(crate) struct Counts {
+    pub(crate) forwarded: u64,
+    pub(crate) resent: u64,
+    pub(crate) retries: u64,
+}
+
+/// Everything that does not change while a lane runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CoreSettings {
+    pub(crate) lane: LaneSettings,
+    pub(crate) max_connections: usize,
+    pub(crate) max_attempts: u32,
+    pub(crate) retry_wait: Duration,
+    pub(crate) max_consecutive: u32,
+}
+
+/// The state of a lane.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(super) settings: CoreSettings,
+    pub(super) window: Window,
+    pub(super) links: Vec<LinkState>,
+    pub(super) recovery: Recovery,
+    pub(super) refusals: Refusals,
+    pub(super) actions: Vec<Action>,
+    pub(super) counts: Counts,
+    pub(super) reconnect: Backoff,
+    growth: Backoff,
+    next_link: u64,
+    connecting: bool,
+    connect_at: Option<Instant>,
+    grow_at: Option<Instant>,
+    wants_more: bool,
+    /// A dead letter cannot be stored: nothing more is sent until it can.
+    blocked: bool,
+    ending: bool,
+    idle_since: Option<Instant>,
+    scan: u64,
+}
+
+impl Core {
+    pub(crate) fn new(settings: CoreSettings) -> Core {
+        let lane = &settings.lane;
+        Core {
+            window: Window::new(lane.ordering),
+            links: Vec::new(),
+            recovery: Recovery::default(),
+            refusals: Refusals::new(Backoff::new(lane.initial_delay, lane.max_delay)),
+            actions: Vec::new(),
+            counts: Counts::default(),
+            reconnect: Backoff::new(lane.initial_delay, lane.max_delay),
+            growth: Backoff::new(lane.initial_delay, lane.max_delay),
+            next_link: 0,
+            connecting: false,
+            connect_at: None,
+            grow_at: None,
+            wants_more: false,
+            blocked: false,
+            ending: false,
+            idle_since: None,
+            scan: 0,
+            settings,
+        }
+    }
+
+    // === what happened ===
+
+    /// The queue had this record, and the destination made this of it.
+    pub(crate) fn read(&mut self, record: Arc<Record>, prepared: Result<Prepared, EventFailure>) {
+        match prepared {
+            Ok(prepared) => {
+                self.window.push(record, prepared);
+            }
+            Err(failure) => {
+                let nothing = Prepared {
+                    subject: Arc::from(""),
+                    payload: bytes::Bytes::new(),
+                };
+                let ordinal = self.window.push(record, nothing);
+                let (reason, detail) = permanent(failure);
+                self.doom(ordinal, reason, detail);
+            }
+        }
+    }
+
+    /// A connection is open. Returns its name.
+    pub(crate) fn connected(&mut self, now: Instant) -> LinkId {
+        self.next_link += 1;
+        let id = LinkId(self.next_link);
+        self.links.push(LinkState::new(id, now));
+        self.connecting = false;
+        self.connect_at = None;
+        self.grow_at = None;
+        id
+    }
+
+    /// No connection could be opened. Returns when it is tried again.
+    pub(crate) fn connect_failed(&mut self, failure: &ConnectFailure, now: Instant) -> Instant {
+        self.connecting = false;
+        let backoff = if self.links.is_empty() {
+            &mut self.reconnect
+        } else {
+            &mut self.growth
+        };
+        let mut wait = backoff.next();
+        if failure.kind == ConnectFailureKind::Unauthorized {
+            wait = wait.max(self.settings.lane.auth_failure_delay);
+        }
+        let again = now + wait;
+        if self.links.is_empty() {
+            self.connect_at = Some(again);
+        } else {
+            self.grow_at = Some(again);
+        }
+        again
+    }
+
+    /// A connection reports something. Returns whether there is such a connection.
+    pub(crate) fn event(&mut self, id: LinkId, event: ConnectionEvent, now: Instant) -> bool {
+        let Some(link) = self.links.iter_mut().find(|link| link.id == id) else {
+            return false;
+        };
+        match event {
+            ConnectionEvent::Confirmed { through } => {
+                let confirmed = link.confirm_through(through, now);
+                self.accepted(&confirmed);
+            }
+            ConnectionEvent::Acknowledged { tickets } => {
+                let answered = tickets
+                    .into_iter()
+                    .filter_map(|ticket| link.answer(ticket, now));
+                let answered: Vec<Ordinal> = answered.collect();
+                self.accepted(&answered);
+            }
+            ConnectionEvent::Failed { ticket, failure } => {
+                if let Some(ordinal) = link.answer(ticket, now) {
+                    self.failed(ordinal, failure, now);
+                }
+            }
+            ConnectionEvent::Proven => {
+                link.probed = None;
+                self.reconnect.reset();
+                self.proven(id, now);
+            }
+            ConnectionEvent::Lost(failure) => self.lost(id, &failure, now),
+        }
+        true
+    }
+
+    /// The dead letter is stored: the cursor may pass it.
+    pub(crate) fn dead_letter_stored(&mut self, ordinal: Ordinal) {
+        self.window.settle(ordinal);
+    }
+
+    /// Whether dead letters can be stored at the moment.
+    pub(crate) fn set_blocked(&mut self, blocked: bool) {
+        self.blocked = blocked;
+    }
+
+    /// Nothing more is sent; what is on connections is waited for.
+    pub(crate) fn end(&mut self) {
+        self.ending = true;
+    }
+
+    /// Drops the oldest events that are on no connection, until `excess` says that it is enough.
+    /// Returns how many.
+    pub(crate) fn drop_oldest(&mut self, mut bytes: u64, mut events: u64) -> u64 {
+        let mut chosen = Vec::new();
+        for (ordinal, cost) in self.window.droppable() {
+            if bytes == 0 && events == 0 {
+                break;
+            }
+            bytes = bytes.saturating_sub(cost);
+            events = events.saturating_sub(1);
+            chosen.push(ordinal);
+        }
+        for ordinal in &chosen {
+            self.window.settle(*ordinal);
+        }
+        chosen.len() as u64
+    }
+
+    /// No connection takes new events any more; each is closed when all it carries is confirmed.
+    pub(crate) fn retire_all(&mut self) {
+        for link in &mut self.links {
+            if matches!(link.role, Role::Normal | Role::Reserved) {
+                link.role = Role::Retired;
+            }
+        }
+    }
+
+    // === what follows from it ===
+
+    /// Does everything that the state allows now. Called after whatever happened.
+    pub(crate) fn advance(&mut self, now: Instant) {
+        self.time_out(now);
+        self.close_retired();
+        self.refusals.take_due(now);
+        self.drive_recovery(now);
+        self.drive_offering(now);
+        self.pump(now);
+        self.connect_if_needed(now);
+        self.release_idle(now);
+        self.window.forget_idle_keys();
+    }
+
+    /// What is to be done since this was last asked.
+    pub(crate) fn take_actions(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    /// What was counted since this was last asked.
+    pub(crate) fn take_counts(&mut self) -> Counts {
+        std::mem::take(&mut self.counts)
+    }
+
+    /// When [`advance`](Core::advance) is to be called even if nothing happens.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let timeout = self.settings.lane.confirm_timeout;
+        let links = self.links.iter().filter_map(|link| link.deadline(timeout));
+        let grow = self.grow_at.filter(|_| self.wants_more);
+        let release = self.idle_since.map(|since| since + IDLE_BEFORE_RELEASE);
+        let own = [
+            self.connect_at,
+            grow,
+            release,
+            self.recovery.deadline(),
+            self.refusals.deadline(),
+        ];
+        links.chain(own.into_iter().flatten()).min()
+    }
+
+    /// How many more events, and how many bytes of them, may be read.
+    pub(crate) fn room(&self) -> (usize, u64) {
+        let lane = &self.settings.lane;
+        let events = lane.max_in_flight.saturating_sub(self.window.len());
+        let bytes = lane.max_in_flight_bytes.saturating_sub(self.window.bytes());
+        if self.window.len() == 0 {
+            return (events.max(1), bytes.max(1));
+        }
+        if bytes == 0 { (0, 0) } else { (events, bytes) }
+    }
+
+    /// What was settled since this was last asked.
+    pub(crate) fn take_settled(&mut self) -> Vec<RangeInclusive<Sequence>> {
+        self.window.take_settled()
+    }
+
+    /// Settles records that the route does not want, or that are gone.
+    pub(crate) fn settle_sequences(&mut self, range: RangeInclusive<Sequence>) {
+        self.window.settle_sequences(range);
+    }
+
+    /// When the oldest unsettled event was accepted, in milliseconds since 1970.
+    pub(crate) fn oldest_accepted_at(&self) -> Option<i64> {
+        self.window
+            .oldest()
+            .map(|item| item.record.header.accepted_at)
+    }
+
+    /// The failure of a connection that confirms nothing.
+    pub(crate) fn no_confirmation(&self) -> ConnectFailure {
+        let timeout = self.settings.lane.confirm_timeout;
+        let message = format!(
+            "the server confirmed nothing for {timeout:?} (destination.confirm.timeout); it may \
+             hang, or with confirm=ack no handler calls its acknowledgement"
+        );
+        ConnectFailure {
+            kind: ConnectFailureKind::NoConfirmation,
+            message,
+        }
+    }
+
+    /// How many events are on connections.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.links.iter().map(LinkState::outstanding).sum()
+    }
+
+    // === confirmations and losses ===
+
+    /// These events have arrived.
+    fn accepted(&mut self, ordinals: &[Ordinal]) {
+        if ordinals.is_empty() {
+            return;
+        }
+        for ordinal in ordinals {
+            self.window.settle(*ordinal);
+        }
+        self.counts.forwarded += ordinals.len() as u64;
+        self.reconnect.reset();
+        self.refusals.accepted();
+    }
+
+    fn failed(&mut self, ordinal: Ordinal, failure: EventFailure, now: Instant) {
+        match failure {
+            EventFailure::Refused { detail } => self.refused(ordinal, detail, now),
+            permanent_failure @ EventFailure::Permanent { .. } => {
+                let (reason, detail) = permanent(permanent_failure);
+                self.doom(ordinal, reason, detail);
+            }
+        }
+    }
+
+    /// The event becomes a dead letter; it is settled when that is stored.
+    pub(super) fn doom(&mut self, ordinal: Ordinal, reason: FailureReason, detail: String) {
+        self.window.move_to(ordinal, Place::Doomed);
+        let Some(item) = self.window.item(ordinal) else {
+            return;
+        };
+        let (record, attempts) = (Arc::clone(&item.record), item.attempts);
+        let doomed = Doomed {
+            ordinal,
+            record,
+            reason,
+            detail,
+            attempts,
+        };
+        self.actions.push(Action::DeadLetter(doomed));
+    }
+
+    fn lost(&mut self, id: LinkId, failure: &ConnectFailure, now: Instant) {
+        let Some(index) = self.links.iter().position(|link| link.id == id) else {
+            return;
+        };
+        let link = self.links.swap_remove(index);
+        let role = link.role;
+        let unconfirmed = link.into_unconfirmed();
+        for ordinal in &unconfirmed {
+            self.window.move_to(*ordinal, Place::Held);
+        }
+        self.recover(id, role, unconfirmed, failure.kind, now);
+        if self.links.is_empty() && !self.connecting {
+            self.connect_at = Some(now + self.reconnect.next());
+        }
+    }
+
+    /// Drops connections that have left events unconfirmed for too long.
+    fn time_out(&mut self, now: Instant) {
+        let timeout = self.settings.lane.confirm_timeout;
+        let late = |link: &&LinkState| link.deadline(timeout).is_some_and(|at| at <= now);
+        let late: Vec<LinkId> = self.links.iter().filter(late).map(|link| link.id).collect();
+        for id in late {
+            self.actions.push(Action::Abort(id));
+            let failure = self.no_confirmation();
+            self.lost(id, &failure, now);
+        }
+    }
+
+    // === sending ===
+
+    /// Whether events are sent as they come; not while a single one is looked at.
+    fn is_paused(&self) -> bool {
+        self.blocked || self.ending || self.recovery.in_trial() || self.refusals.is_offering()
+    }
+
+    /// Puts waiting events on connections, in order, as far as there is room.
+    fn pump(&mut self, now: Instant) {
+        self.wants_more = false;
+        if self.is_paused() {
+            return;
+        }
+        self.scan += 1;
+        let mut batches = Batches::default();
+        self.pump_retries(&mut batches, now);
+        let waiting = self.window.waiting.len();
+        let mut kept = Vec::new();
+        for _ in 0..waiting {
+            if !self.has_room() {
+                break;
+            }
+            let Some(ordinal) = self.window.waiting.pop_front() else {
+                break;
+            };
+            if self.window.place(ordinal) != Place::Waiting {
+                continue;
+            }
+            match self.choose(ordinal) {
+                Choice::Link(index) => self.put(ordinal, index, &mut batches, now),
+                Choice::Later => kept.push(ordinal),
+            }
+        }
+        for ordinal in kept.into_iter().rev() {
+            self.window.waiting.push_front(ordinal);
+        }
+        self.wants_more = !self.has_room() && !self.window.waiting.is_empty();
+        for (id, batch) in batches.0 {
+            self.actions.push(Action::Send(id, batch));
+        }
+    }
+
+    /// Events that were refused and whose wait is over go before those that wait.
+    fn pump_retries(&mut self, batches: &mut Batches, now: Instant) {
+        for ordinal in self.refusals.take_ready() {
+            let place = self.window.place(ordinal);
+            if place != Place::Held {
+                continue;
+            }
+            match self.roomiest() {
+                Some(index) => {
+                    self.counts.retries += 1;
+                    self.put(ordinal, index, batches, now);
+                }
+                None => self.refusals.put_back(ordinal),
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.links.iter().any(|link| self.takes(link))
+    }
+
+    fn takes(&self, link: &LinkState) -> bool {
+        link.role == Role::Normal && link.outstanding() < self.settings.lane.per_connection()
+    }
+
+    /// Where this event goes now.
+    fn choose(&mut self, ordinal: Ordinal) -> Choice {
+        let Some(item) = self.window.item(ordinal) else {
+            return Choice::Later;
+        };
+        if !self.window.is_ordered() {
+            return self.roomiest().map_or(Choice::Later, Choice::Link);
+        }
+        let key = item.key;
+        let (scan, one_per_key) = (self.scan, self.settings.lane.one_per_key);
+        let state = *self.window.key_state(key);
+        let last = state
+            .link
+            .and_then(|id| self.links.iter().position(|link| link.id == id));
+        let last = last.filter(|index| self.takes(&self.links[*index]));
+        let choice = match (state.on, last) {
+            _ if state.passed_over == scan || state.held > 0 => None,
+            (1.., _) if one_per_key => None,
+            (0, None) => self.roomiest(),
+            (_, last) => last,
+        };
+        if choice.is_none() {
+            self.window.key_state(key).passed_over = scan;
+        }
+        choice.map_or(Choice::Later, Choice::Link)
+    }
+
+    /// The connection that takes events and carries least.
+    fn roomiest(&self) -> Option<usize> {
+        let taking = self
+            .links
+            .iter()
+            .enumerate()
+            .filter(|(_, link)| self.takes(link));
+        taking
+            .min_by_key(|(_, link)| link.outstanding())
+            .map(|(index, _)| index)
+    }
+
+    /// Puts an event on a connection.
+    pub(super) fn put(
+        &mut self,
+        ordinal: Ordinal,
+        index: usize,
+        batches: &mut Batches,
+        now: Instant,
+    ) {
+        let link = &mut self.links[index];
+        let ticket = link.carry(ordinal, now);
+        let id = link.id;
+        self.window.move_to(ordinal, Place::On(id));
+        if let Some(item) = self.window.item(ordinal) {
+            batches.add(
+                id,
+                Outgoing {
+                    ticket,
+                    prepared: item.prepared.clone(),
+                },
+            );
+        }
+    }
+
+    /// Sends these events, and nothing else, on this connection.
+    pub(super) fn send_alone(&mut self, ordinals: &[Ordinal], index: usize, now: Instant) {
+        let mut batches = Batches::default();
+        for ordinal in ordinals {
+            self.put(*ordinal, index, &mut batches, now);
+        }
+        for (id, batch) in batches.0 {
+            self.actions.push(Action::Send(id, batch));
+        }
+    }
+
+    // === connections ===
+
+    /// Keeps one connection always, and opens another while events wait because all are full.
+    /// There is one attempt at a time.
+    fn connect_if_needed(&mut self, now: Instant) {
+        if self.connecting || self.ending {
+            return;
+        }
+        let due = |at: Option<Instant>| at.is_none_or(|at| at <= now);
+        let needed = if self.links.is_empty() {
+            due(self.connect_at)
+        } else {
+            let room = self.links.len() < self.settings.max_connections;
+            let only_retired = self.links.iter().all(|link| link.role == Role::Retired);
+            room && (self.wants_more || only_retired) && due(self.grow_at)
+        };
+        if needed {
+            self.connecting = true;
+            self.connect_at = None;
+            self.actions.push(Action::Connect);
+        }
+    }
+
+    fn close_retired(&mut self) {
+        let done = |link: &LinkState| link.role == Role::Retired && link.is_idle();
+        for link in self.links.iter().filter(|link| done(link)) {
+            self.actions.push(Action::Close(link.id));
+        }
+        self.links.retain(|link| !done(link));
+    }
+
+    /// Gives additional connections back when nothing has been on them for a while.
+    fn release_idle(&mut self, now: Instant) {
+        let idle = |link: &LinkState| link.role == Role::Normal && link.is_idle();
+        let all_idle = self.links.len() > 1
+            && self.links.iter().all(idle)
+            && self.window.waiting.is_empty()
+            && self.recovery.is_empty();
+        if !all_idle {
+            self.idle_since = None;
+            return;
+        }
+        let since = *self.idle_since.get_or_insert(now);
+        if now < since + IDLE_BEFORE_RELEASE {
+            return;
+        }
+        self.idle_since = None;
+        for link in self.links.drain(1..) {
+            self.actions.push(Action::Release(link.id));
+        }
+    }
+}
+
+enum Choice {
+    Link(usize),
+    Later,
+}
+
+/// What is sent in one go, per connection.
+#[derive(Debug, Default)]
+pub(crate) struct Batches(Vec<(LinkId, Vec<Outgoing>)>);
+
+impl Batches {
+    fn add(&mut self, id: LinkId, outgoing: Outgoing) {
+        match self.0.iter_mut().find(|(link, _)| *link == id) {
+            Some((_, batch)) => batch.push(outgoing),
+            None => self.0.push((id, vec![outgoing])),
+        }
+    }
+}
+
+/// The reason and detail of a failure that is final. A refusal before anything was sent would be
+/// a mistake of the destination; it is final too.
+fn permanent(failure: EventFailure) -> (FailureReason, String) {
+    match failure {
+        EventFailure::Permanent { reason, detail } => (reason, detail),
+        EventFailure::Refused { detail } => (FailureReason::Refused, detail),
+    }
+}

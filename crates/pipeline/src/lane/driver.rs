@@ -1,0 +1,588 @@
+//! The task of a lane: it does what the core decides and tells it what happened.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{BoxStream, SelectAll};
+use futures_util::{FutureExt, StreamExt, stream};
+use kete_queue::{Queue, Record, Sequence, Shed, Slice, Target};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tracing::{error, warn};
+
+use super::backoff::Backoff;
+use super::core::{Action, Core, CoreSettings, Doomed};
+use super::links::LinkId;
+use super::reporting::Reporter;
+use super::window::Ordinal;
+use crate::router::{RouterEntry, Table};
+use crate::{
+    CLOSE_DEADLINE, ConnectFailure, Connection, ConnectionEvent, DeadLetter, DeadLetterError,
+    DeadLetters, Destination, Link,
+};
+
+/// How many records are read at once: enough to spread the cost of a read, few enough that
+/// confirmations are not kept waiting.
+const READ_EVENTS: usize = 512;
+
+/// How many reports of connections are taken before the lane looks at everything else.
+const EVENTS_AT_ONCE: usize = 64;
+
+/// What a lane needs.
+pub(crate) struct LaneParts {
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) entry: RouterEntry,
+    pub(crate) destination: Arc<dyn Destination>,
+    pub(crate) dead_letters: Arc<DeadLetters>,
+    pub(crate) settings: CoreSettings,
+}
+
+/// A running lane. Dropping it aborts the task.
+pub(crate) struct LaneHandle {
+    commands: mpsc::Sender<Command>,
+    task: JoinHandle<LaneEnd>,
+}
+
+/// What a lane left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct LaneEnd {
+    /// Whether it had to give up waiting.
+    pub(crate) timed_out: bool,
+}
+
+#[derive(Debug)]
+enum Command {
+    /// Go on until nothing is left, but not beyond this.
+    Drain(Option<Instant>),
+    /// Send nothing more, wait for what is on connections, but not beyond this.
+    Stop(Instant),
+    /// Close the connections when what they carry is confirmed, and open new ones.
+    Retire,
+}
+
+impl LaneHandle {
+    pub(crate) fn start(parts: LaneParts) -> LaneHandle {
+        let (commands, inbox) = mpsc::channel(4);
+        let task = tokio::spawn(Lane::new(parts, inbox).run());
+        LaneHandle { commands, task }
+    }
+
+    /// Asks the lane to end when everything is settled, or at the deadline.
+    pub(crate) async fn drain(&self, until: Option<Instant>) {
+        let _ended_already = self.commands.send(Command::Drain(until)).await;
+    }
+
+    /// Asks the lane to end when what is on connections is confirmed, or at the deadline.
+    pub(crate) async fn stop(&self, until: Instant) {
+        let _ended_already = self.commands.send(Command::Stop(until)).await;
+    }
+
+    /// Asks the lane to replace its connections.
+    pub(crate) async fn retire(&self) {
+        let _ended_already = self.commands.send(Command::Retire).await;
+    }
+
+    /// Waits until the lane has ended. Cancelling the wait changes nothing.
+    pub(crate) async fn ended(&mut self) -> LaneEnd {
+        match (&mut self.task).await {
+            Ok(end) => end,
+            Err(stopped) => {
+                error!(error = %stopped, "a lane ended unexpectedly");
+                LaneEnd { timed_out: true }
+            }
+        }
+    }
+}
+
+impl Drop for LaneHandle {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+type Attempt = BoxFuture<'static, Result<Link, ConnectFailure>>;
+type Storing = BoxFuture<'static, (Ordinal, Result<(), DeadLetterError>)>;
+
+struct Lane {
+    core: Core,
+    queue: Arc<dyn Queue>,
+    entry: RouterEntry,
+    /// The route's own matchers, with the answers it gave before.
+    matchers: Table,
+    destination: Arc<dyn Destination>,
+    dead_letters: Arc<DeadLetters>,
+    inbox: mpsc::Receiver<Command>,
+    appended: watch::Receiver<Sequence>,
+    shed: watch::Receiver<Shed>,
+    /// The next record to read.
+    next: Sequence,
+    connections: HashMap<LinkId, Box<dyn Connection>>,
+    reports: SelectAll<BoxStream<'static, (LinkId, ConnectionEvent)>>,
+    attempt: Option<Attempt>,
+    doomed: VecDeque<Doomed>,
+    storing: Option<Storing>,
+    storing_backoff: Backoff,
+    reporter: Reporter,
+    ending: Option<Ending>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Ending {
+    until: Option<Instant>,
+    drains: bool,
+}
+
+impl Lane {
+    fn new(parts: LaneParts, inbox: mpsc::Receiver<Command>) -> Lane {
+        let LaneParts {
+            queue,
+            entry,
+            destination,
+            dead_letters,
+            settings,
+        } = parts;
+        let consumer = entry.consumer;
+        Lane {
+            core: Core::new(settings),
+            appended: queue.appended(),
+            shed: queue.shed(consumer),
+            next: queue.cursor(consumer) + 1,
+            reporter: Reporter::new(Arc::clone(&entry.name), Arc::clone(&entry.metrics)),
+            matchers: Table::of(entry.clone()),
+            connections: HashMap::new(),
+            reports: SelectAll::new(),
+            attempt: None,
+            doomed: VecDeque::new(),
+            storing: None,
+            storing_backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(30)),
+            ending: None,
+            queue,
+            entry,
+            destination,
+            dead_letters,
+            inbox,
+        }
+    }
+
+    async fn run(mut self) -> LaneEnd {
+        loop {
+            self.fill().await;
+            self.step();
+            if let ControlFlow::Break(end) = self.is_over() {
+                self.close().await;
+                return end;
+            }
+            self.wait().await;
+        }
+    }
+
+    /// Waits until something happens, and tells the core.
+    async fn wait(&mut self) {
+        let reads = self.core.room().0 > 0 && !self.stops();
+        let deadlines = [
+            self.core.deadline(),
+            self.ending.and_then(|ending| ending.until),
+        ];
+        let deadline = deadlines.into_iter().flatten().min();
+        let mut timer = deadline.map(|at| tokio::time::sleep_until(at).boxed());
+        tokio::select! {
+            command = self.inbox.recv() => self.obey(command),
+            _ = self.appended.changed(), if reads => {}
+            Some((id, event)) = self.reports.next() => {
+                self.report(id, event);
+                self.take_more_reports();
+            }
+            outcome = finished(&mut self.attempt) => self.attempted(outcome),
+            (ordinal, outcome) = finished(&mut self.storing) => self.stored(ordinal, outcome),
+            _ = self.shed.changed() => self.shed().await,
+            () = finished(&mut timer) => {}
+        }
+    }
+
+    // === what happened ===
+
+    fn obey(&mut self, command: Option<Command>) {
+        match command {
+            Some(Command::Drain(until)) => {
+                self.ending = Some(Ending {
+                    until,
+                    drains: true,
+                })
+            }
+            Some(Command::Stop(until)) => {
+                self.core.end();
+                self.ending = Some(Ending {
+                    until: Some(until),
+                    drains: false,
+                });
+            }
+            Some(Command::Retire) => self.core.retire_all(),
+            // The owner is gone without a word; its drop aborts this task.
+            None => {
+                self.core.end();
+                self.ending = Some(Ending {
+                    until: Some(Instant::now()),
+                    drains: false,
+                });
+            }
+        }
+    }
+
+    fn take_more_reports(&mut self) {
+        for _ in 0..EVENTS_AT_ONCE {
+            match self.reports.next().now_or_never() {
+                Some(Some((id, event))) => self.report(id, event),
+                _ => break,
+            }
+        }
+    }
+
+    fn report(&mut self, id: LinkId, event: ConnectionEvent) {
+        let now = Instant::now();
+        let lost = match &event {
+            ConnectionEvent::Lost(failure) => Some(failure.clone()),
+            _ => None,
+        };
+        let known = self.core.event(id, event, now);
+        if let Some(failure) = lost
+            && known
+        {
+            self.connections.remove(&id);
+            self.reporter.failed(&failure, self.lag().events, now);
+        }
+    }
+
+    fn attempted(&mut self, outcome: Result<Link, ConnectFailure>) {
+        let now = Instant::now();
+        match outcome {
+            Ok(link) => {
+                let id = self.core.connected(now);
+                self.reporter.connected(&link.peer, now);
+                self.connections.insert(id, link.connection);
+                self.reports.push(reports(id, link.events));
+            }
+            Err(failure) => {
+                self.core.connect_failed(&failure, now);
+                self.reporter.failed(&failure, self.lag().events, now);
+            }
+        }
+    }
+
+    fn stored(&mut self, ordinal: Ordinal, outcome: Result<(), DeadLetterError>) {
+        let Some(doomed) = self.doomed.front() else {
+            return;
+        };
+        debug_assert_eq!(
+            doomed.ordinal, ordinal,
+            "dead letters are stored one by one"
+        );
+        if let Err(error) = outcome {
+            if self.storing_backoff.failures() == 0 {
+                let (route, error) = (&*self.entry.name, error.to_string());
+                error!(
+                    route,
+                    error, "a dead letter cannot be stored; the route waits"
+                );
+            }
+            self.core.set_blocked(true);
+            let wait = self.storing_backoff.next();
+            self.store_after(wait);
+            return;
+        }
+        self.storing_backoff.reset();
+        self.core.set_blocked(false);
+        self.say_dead(doomed);
+        self.core.dead_letter_stored(ordinal);
+        self.doomed.pop_front();
+    }
+
+    fn say_dead(&self, doomed: &Doomed) {
+        let metrics = &self.entry.metrics;
+        metrics.count_failed(doomed.reason);
+        let kept = self.dead_letters.is_kept();
+        if kept {
+            &metrics.dead_letters
+        } else {
+            &metrics.dead_letters_lost
+        }
+        .inc();
+        let (route, reason) = (&*self.entry.name, doomed.reason.as_str());
+        let (id, size) = (&*doomed.record.header.event_id, doomed.record.body.len());
+        let (detail, attempts) = (&*doomed.detail, doomed.attempts);
+        warn!(
+            route,
+            id, reason, detail, attempts, size, kept, "event given up"
+        );
+    }
+
+    /// Drops the oldest events that are on no connection, those beyond the window too.
+    async fn shed(&mut self) {
+        let shed = *self.shed.borrow_and_update();
+        let mut dropped = 0;
+        loop {
+            let lag = self.lag();
+            let bytes = lag.bytes.saturating_sub(shed.to_bytes);
+            let events = lag.events.saturating_sub(shed.to_events);
+            if bytes == 0 && events == 0 {
+                break;
+            }
+            let mut step = self.core.drop_oldest(bytes, events);
+            if step == 0 {
+                step = self.skip_one().await;
+            }
+            if step == 0 {
+                break;
+            }
+            dropped += step;
+            self.settle();
+        }
+        if dropped > 0 {
+            self.entry.metrics.dropped_oldest.inc_by(dropped);
+            let (route, policy) = (&*self.entry.name, "drop-oldest");
+            warn!(
+                route,
+                dropped, policy, "the route is too far behind; oldest events dropped"
+            );
+        }
+    }
+
+    /// Settles the next wanted record unread. Returns how many events that dropped.
+    async fn skip_one(&mut self) -> u64 {
+        loop {
+            let slice = self.read(1, 1).await;
+            if slice.next == self.next {
+                return 0;
+            }
+            let wanted = slice.records.iter().any(|record| self.wants(record));
+            self.core.settle_sequences(self.next..=slice.next - 1);
+            self.next = slice.next;
+            if wanted {
+                return 1;
+            }
+        }
+    }
+
+    // === what follows from it ===
+
+    /// Reads records while the window has room.
+    async fn fill(&mut self) {
+        loop {
+            let (events, bytes) = self.core.room();
+            if events == 0 || self.stops() {
+                return;
+            }
+            self.appended.mark_unchanged();
+            let slice = self.read(events.min(READ_EVENTS), bytes).await;
+            if slice.next == self.next {
+                return;
+            }
+            self.take(slice);
+        }
+    }
+
+    async fn read(&mut self, events: usize, bytes: u64) -> Slice {
+        match self.queue.read(self.next, events, bytes).await {
+            Ok(slice) => slice,
+            Err(error) => {
+                let (route, error) = (&*self.entry.name, error.to_string());
+                error!(route, error, "the queue cannot be read; the route waits");
+                Slice {
+                    records: Vec::new(),
+                    next: self.next,
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, slice: Slice) {
+        for record in slice.records {
+            let sequence = record.sequence;
+            if self.next < sequence {
+                // What is missing was settled by everyone who wanted it.
+                self.core.settle_sequences(self.next..=sequence - 1);
+            }
+            self.next = sequence + 1;
+            if self.wants(&record) {
+                let prepared = self.destination.prepare(&record);
+                self.core.read(record, prepared);
+            } else {
+                self.core.settle_sequences(sequence..=sequence);
+            }
+        }
+        if self.next < slice.next {
+            self.core.settle_sequences(self.next..=slice.next - 1);
+            self.next = slice.next;
+        }
+    }
+
+    fn wants(&self, record: &Record) -> bool {
+        let addressed = match &record.header.target {
+            Target::AllRoutes => true,
+            Target::Route(route) => *route == self.entry.name,
+        };
+        addressed && !self.matchers.wanted(&record.header.metadata).is_empty()
+    }
+
+    /// Lets the core decide, and does it.
+    fn step(&mut self) {
+        let now = Instant::now();
+        self.core.advance(now);
+        for action in self.core.take_actions() {
+            self.perform(action, now);
+        }
+        self.store_after(Duration::ZERO);
+        self.settle();
+        self.count(now);
+    }
+
+    fn perform(&mut self, action: Action, now: Instant) {
+        match action {
+            Action::Connect => {
+                let destination = Arc::clone(&self.destination);
+                let attempt = async move { destination.connect().await };
+                self.attempt = Some(attempt.boxed());
+            }
+            Action::Send(id, batch) => {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.send(batch);
+                }
+            }
+            Action::Probe(id) => {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.probe();
+                }
+            }
+            Action::Release(id) => {
+                if let Some(connection) = self.connections.remove(&id) {
+                    connection.release();
+                }
+            }
+            Action::Close(id) => {
+                if let Some(connection) = self.connections.remove(&id) {
+                    connection.close();
+                }
+            }
+            Action::Abort(id) => {
+                if let Some(connection) = self.connections.remove(&id) {
+                    connection.abort();
+                }
+                let failure = self.core.no_confirmation();
+                self.reporter.failed(&failure, self.lag().events, now);
+            }
+            Action::DeadLetter(doomed) => self.doomed.push_back(doomed),
+        }
+    }
+
+    /// Stores the next dead letter, if none is being stored.
+    fn store_after(&mut self, wait: Duration) {
+        let Some(doomed) = self.doomed.front() else {
+            return;
+        };
+        if self.storing.is_some() {
+            return;
+        }
+        let letter = DeadLetter {
+            route: Arc::clone(&self.entry.name),
+            record: Arc::clone(&doomed.record),
+            reason: doomed.reason,
+            detail: doomed.detail.clone(),
+            attempts: doomed.attempts,
+        };
+        let (store, ordinal) = (Arc::clone(&self.dead_letters), doomed.ordinal);
+        let storing = async move {
+            tokio::time::sleep(wait).await;
+            (ordinal, store.store(letter).await)
+        };
+        self.storing = Some(storing.boxed());
+    }
+
+    fn settle(&mut self) {
+        let settled = self.core.take_settled();
+        if !settled.is_empty() {
+            self.queue.settle(self.entry.consumer, &settled);
+        }
+    }
+
+    fn count(&mut self, now: Instant) {
+        let metrics = &self.entry.metrics;
+        let counts = self.core.take_counts();
+        metrics.forwarded.inc_by(counts.forwarded);
+        metrics.resent.inc_by(counts.resent);
+        metrics.retries.inc_by(counts.retries);
+        metrics.in_flight.set(self.core.outstanding() as i64);
+        metrics.connections.set(self.connections.len() as i64);
+        let oldest = self.core.oldest_accepted_at().unwrap_or(0);
+        metrics.oldest_accepted_at.store(oldest, Ordering::Relaxed);
+        if counts.forwarded > 0 {
+            self.reporter.works(now);
+        }
+    }
+
+    // === the end ===
+
+    fn stops(&self) -> bool {
+        self.ending.is_some_and(|ending| !ending.drains)
+    }
+
+    fn is_over(&self) -> ControlFlow<LaneEnd> {
+        let Some(ending) = self.ending else {
+            return ControlFlow::Continue(());
+        };
+        let left = if ending.drains {
+            self.lag().events > 0
+        } else {
+            self.core.outstanding() > 0 || !self.doomed.is_empty()
+        };
+        let late = ending.until.is_some_and(|until| until <= Instant::now());
+        match (left, late) {
+            (false, _) => ControlFlow::Break(LaneEnd { timed_out: false }),
+            (true, true) => ControlFlow::Break(LaneEnd { timed_out: true }),
+            (true, false) => ControlFlow::Continue(()),
+        }
+    }
+
+    async fn close(&mut self) {
+        self.attempt = None;
+        for (_, connection) in self.connections.drain() {
+            connection.close();
+        }
+        if tokio::time::timeout(CLOSE_DEADLINE, self.destination.close())
+            .await
+            .is_err()
+        {
+            let route = &*self.entry.name;
+            warn!(route, "connections did not close in time and are dropped");
+        }
+    }
+
+    fn lag(&self) -> kete_queue::Lag {
+        self.queue.lag(self.entry.consumer)
+    }
+}
+
+/// Waits for the work in the slot and empties it; for ever if there is none. Cancelling the wait
+/// leaves the work in the slot.
+async fn finished<T>(slot: &mut Option<BoxFuture<'static, T>>) -> T {
+    let Some(work) = slot else {
+        return std::future::pending().await;
+    };
+    let outcome = work.await;
+    *slot = None;
+    outcome
+}
+
+/// What a connection reports, with its name, until it is gone.
+fn reports(
+    id: LinkId,
+    events: mpsc::Receiver<ConnectionEvent>,
+) -> BoxStream<'static, (LinkId, ConnectionEvent)> {
+    let next = move |mut events: mpsc::Receiver<ConnectionEvent>| async move {
+        events.recv().await.map(|event| ((id, event), events))
+    };
+    stream::unfold(events, next).boxed()
+}

@@ -1,0 +1,174 @@
+//! What becomes of events that the receiver refused.
+//!
+//! Each is offered again after `retry.wait-duration`, up to `retry.max-attempts` times in all, and
+//! then becomes a dead letter. When refusals come in a row the receiver is taken to be broken, not
+//! the events: then one event at a time is offered, with growing waits and without counting, until
+//! one is accepted.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::backoff::Backoff;
+use super::core::Core;
+use super::links::Role;
+use super::window::{Ordinal, Place};
+use crate::FailureReason;
+
+/// Refused events, and how many refusals there were in a row.
+#[derive(Debug)]
+pub(crate) struct Refusals {
+    /// Until when each waits; in the order of their refusal, which is that of their waits.
+    resting: VecDeque<(Instant, Ordinal)>,
+    /// Those whose wait is over.
+    ready: VecDeque<Ordinal>,
+    in_a_row: u32,
+    offering: Option<Offering>,
+    backoff: Backoff,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Offering {
+    /// Until then nothing is offered.
+    Waiting(Instant),
+    /// This one is on its way.
+    Sent(Ordinal),
+}
+
+impl Refusals {
+    pub(crate) fn new(backoff: Backoff) -> Refusals {
+        Refusals {
+            resting: VecDeque::new(),
+            ready: VecDeque::new(),
+            in_a_row: 0,
+            offering: None,
+            backoff,
+        }
+    }
+
+    pub(crate) fn is_offering(&self) -> bool {
+        self.offering.is_some()
+    }
+
+    /// Something was accepted: the receiver is well.
+    pub(crate) fn accepted(&mut self) {
+        self.in_a_row = 0;
+        self.offering = None;
+        self.backoff.reset();
+    }
+
+    /// Counts a failure that may be the receiver's, and says whether there were too many in a row.
+    pub(crate) fn count_one(&mut self, max_consecutive: u32) -> bool {
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        self.in_a_row >= max_consecutive
+    }
+
+    pub(crate) fn next_wait(&mut self) -> Duration {
+        self.backoff.next()
+    }
+
+    pub(crate) fn take_due(&mut self, now: Instant) {
+        while let Some((until, ordinal)) = self.resting.front() {
+            if *until > now {
+                break;
+            }
+            self.ready.push_back(*ordinal);
+            self.resting.pop_front();
+        }
+    }
+
+    pub(crate) fn take_ready(&mut self) -> VecDeque<Ordinal> {
+        std::mem::take(&mut self.ready)
+    }
+
+    pub(crate) fn put_back(&mut self, ordinal: Ordinal) {
+        self.ready.push_back(ordinal);
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self.offering {
+            Some(Offering::Waiting(until)) => Some(until),
+            Some(Offering::Sent(_)) => None,
+            None => self.resting.front().map(|(until, _)| *until),
+        }
+    }
+}
+
+impl Core {
+    /// The receiver refused an event.
+    pub(super) fn refused(&mut self, ordinal: Ordinal, detail: String, now: Instant) {
+        self.window.move_to(ordinal, Place::Held);
+        let broken = self.refusals.count_one(self.settings.max_consecutive);
+        let rest = now + self.settings.retry_wait;
+        if broken {
+            self.refusals.ready.push_back(ordinal);
+            // Those that were on their way when it broke are refused too, and change nothing.
+            if !matches!(self.refusals.offering, Some(Offering::Waiting(_))) {
+                let wait = self.refusals.next_wait();
+                self.refusals.offering = Some(Offering::Waiting(now + wait));
+            }
+            return;
+        }
+        let Some(item) = self.window.item_mut(ordinal) else {
+            return;
+        };
+        item.attempts += 1;
+        if item.attempts < self.settings.max_attempts {
+            self.refusals.resting.push_back((rest, ordinal));
+        } else {
+            self.doom(ordinal, FailureReason::Refused, detail);
+        }
+    }
+
+    /// Offers the oldest refused event to a receiver that seems broken, when it is time.
+    pub(super) fn drive_offering(&mut self, now: Instant) {
+        if let Some(Offering::Sent(ordinal)) = self.refusals.offering
+            && !matches!(self.window.place(ordinal), Place::On(_))
+        {
+            // It failed in a way that says nothing of the receiver: the next one is offered.
+            self.refusals.offering = Some(Offering::Waiting(now));
+        }
+        let Some(Offering::Waiting(until)) = self.refusals.offering else {
+            return;
+        };
+        let quiet = self.links.iter().all(|link| link.outstanding() == 0);
+        if until > now || !quiet || self.recovery.in_trial() {
+            return;
+        }
+        let Some(index) = self.links.iter().position(|link| link.role == Role::Normal) else {
+            return;
+        };
+        let refusals = &mut self.refusals;
+        let resting = refusals.resting.drain(..).map(|(_, ordinal)| ordinal);
+        refusals.ready.extend(resting);
+        let window = &self.window;
+        refusals
+            .ready
+            .retain(|ordinal| window.place(*ordinal) == Place::Held);
+        let oldest = refusals.ready.iter().copied().min();
+        let Some(oldest) = oldest else {
+            // Everything that was refused has gone another way: what waits is offered next.
+            refusals.offering = None;
+            refusals.in_a_row = 0;
+            return;
+        };
+        refusals.ready.retain(|ordinal| *ordinal != oldest);
+        refusals.offering = Some(Offering::Sent(oldest));
+        self.counts.retries += 1;
+        self.send_alone(&[oldest], index, now);
+    }
+
+    /// Whether the lost connection carried the event that was offered alone: it is offered again.
+    pub(super) fn offer_lost(&mut self, unconfirmed: &[Ordinal], now: Instant) -> bool {
+        let Some(Offering::Sent(ordinal)) = self.refusals.offering else {
+            return false;
+        };
+        if unconfirmed != [ordinal] {
+            return false;
+        }
+        self.refusals.ready.push_back(ordinal);
+        self.refusals.offering = Some(Offering::Waiting(now));
+        true
+    }
+}

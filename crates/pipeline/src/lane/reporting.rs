@@ -1,0 +1,100 @@
+//! What a lane says about its connections: the first failure at once, then summaries, never a
+//! line per event or per attempt.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use crate::{ConnectFailure, ConnectFailureKind, RouteMetrics};
+
+/// How often a failure that goes on is spoken of.
+const SUMMARY_EVERY: Duration = Duration::from_secs(60);
+
+/// The voice of one route.
+pub(crate) struct Reporter {
+    route: Arc<str>,
+    metrics: Arc<RouteMetrics>,
+    trouble: Option<Trouble>,
+}
+
+struct Trouble {
+    since: Instant,
+    said: Instant,
+    kind: ConnectFailureKind,
+    failures: u64,
+}
+
+impl Reporter {
+    pub(crate) fn new(route: Arc<str>, metrics: Arc<RouteMetrics>) -> Reporter {
+        Reporter {
+            route,
+            metrics,
+            trouble: None,
+        }
+    }
+
+    /// A connection is open.
+    pub(crate) fn connected(&mut self, peer: &str, now: Instant) {
+        self.metrics.connects.inc();
+        let route = &*self.route;
+        match &self.trouble {
+            None => info!(route, peer, "connected"),
+            // Whether it is over, only a confirmation can say.
+            Some(trouble) => {
+                let (failures, for_seconds) = (trouble.failures, (now - trouble.since).as_secs());
+                debug!(route, peer, failures, for_seconds, "connected again");
+            }
+        }
+    }
+
+    /// Events are confirmed again.
+    pub(crate) fn works(&mut self, now: Instant) {
+        if let Some(trouble) = self.trouble.take() {
+            let (failures, for_seconds) = (trouble.failures, (now - trouble.since).as_secs());
+            info!(route = &*self.route, failures, for_seconds, "works again");
+        }
+    }
+
+    /// A connection was lost, or could not be opened.
+    pub(crate) fn failed(&mut self, failure: &ConnectFailure, lag: u64, now: Instant) {
+        self.metrics.count_connect_failure(failure.kind);
+        let route = &*self.route;
+        let (kind, error) = (failure.kind.as_str(), &failure.message);
+        let Some(trouble) = &mut self.trouble else {
+            warn!(
+                route,
+                kind,
+                error,
+                waiting = lag,
+                "no delivery; events wait"
+            );
+            let (since, said) = (now, now);
+            self.trouble = Some(Trouble {
+                since,
+                said,
+                kind: failure.kind,
+                failures: 1,
+            });
+            return;
+        };
+        trouble.failures += 1;
+        if trouble.kind != failure.kind || now - trouble.said >= SUMMARY_EVERY {
+            trouble.kind = failure.kind;
+            trouble.said = now;
+            let (failures, for_seconds) = (trouble.failures, (now - trouble.since).as_secs());
+            warn!(
+                route,
+                kind,
+                error,
+                failures,
+                for_seconds,
+                waiting = lag,
+                "still no delivery"
+            );
+        } else {
+            debug!(route, kind, error, "still no delivery");
+        }
+    }
+}

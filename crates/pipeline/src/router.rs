@@ -1,0 +1,109 @@
+//! Which routes want an event: asked once per event, at intake.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use kete_event::Metadata;
+use kete_queue::ConsumerId;
+use kete_routes::RouteRules;
+
+use crate::telemetry::RouteMetrics;
+
+/// How many pairs of realm and event type are remembered. Realm names can come from outside, so
+/// the memory is bounded; it is emptied when it is full.
+const REMEMBERED: usize = 4096;
+
+/// One route, as intake sees it.
+#[derive(Clone)]
+pub struct RouterEntry {
+    /// The name of the route.
+    pub name: Arc<str>,
+    /// Its place in the queue.
+    pub consumer: ConsumerId,
+    /// Its matchers.
+    pub rules: Arc<RouteRules>,
+    /// Its counters.
+    pub metrics: Arc<RouteMetrics>,
+}
+
+/// The routes at this moment, and what they answered before. Cheap to clone, same for all clones.
+#[derive(Clone, Default)]
+pub struct Router {
+    table: Arc<RwLock<Arc<Table>>>,
+}
+
+#[derive(Default)]
+pub(crate) struct Table {
+    entries: Vec<RouterEntry>,
+    answers: Mutex<Answers>,
+}
+
+/// Who wants events of a type, by type.
+type ByType = HashMap<Box<str>, Arc<[ConsumerId]>>;
+
+#[derive(Default)]
+struct Answers {
+    /// By realm.
+    known: HashMap<Box<str>, ByType>,
+    count: usize,
+}
+
+impl Router {
+    /// Replaces the routes. Batches that are being filled keep those they started with.
+    pub fn replace(&self, entries: Vec<RouterEntry>) {
+        let table = Arc::new(Table {
+            entries,
+            answers: Mutex::default(),
+        });
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
+    }
+
+    /// The routes of this moment.
+    #[must_use]
+    pub fn entries(&self) -> Vec<RouterEntry> {
+        self.now().entries.clone()
+    }
+
+    pub(crate) fn now(&self) -> Arc<Table> {
+        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Table {
+    /// A single route.
+    pub(crate) fn of(entry: RouterEntry) -> Table {
+        Table {
+            entries: vec![entry],
+            answers: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn entries(&self) -> &[RouterEntry] {
+        &self.entries
+    }
+
+    /// The consumers of the routes that accept the event.
+    pub(crate) fn wanted(&self, metadata: &Metadata) -> Arc<[ConsumerId]> {
+        let realm = metadata.realm.as_deref().unwrap_or_default();
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = answers
+            .known
+            .get(realm)
+            .and_then(|types| types.get(&metadata.event_type))
+        {
+            return Arc::clone(answer);
+        }
+        let accepting = self
+            .entries
+            .iter()
+            .filter(|entry| entry.rules.accepts(metadata));
+        let answer: Arc<[ConsumerId]> = accepting.map(|entry| entry.consumer).collect();
+        if answers.count >= REMEMBERED {
+            *answers = Answers::default();
+        }
+        answers.count += 1;
+        let types = answers.known.entry(realm.into()).or_default();
+        types.insert(metadata.event_type.clone(), Arc::clone(&answer));
+        answer
+    }
+}

@@ -1,0 +1,402 @@
+//! The owner of sources and lanes: it adds, replaces and removes each while the rest runs, and
+//! brings all of them to an end.
+//!
+//! The end has an order. Sources are asked to take nothing more; intake closes; lanes deliver what
+//! was taken, within the grace; only then are the sources told that it is over, so that a webhook
+//! can answer to the last whether its events are safe.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kete_queue::{ConsumerLimits, Lag, Queue};
+use kete_routes::{Retry, RouteRules};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use crate::intake::Shared;
+use crate::lane::{CoreSettings, LaneHandle, LaneParts, LaneSettings, Ordering};
+use crate::router::{Router, RouterEntry};
+use crate::{DeadLetters, Destination, Intake, Source, SourceError, Stop, Telemetry};
+
+/// How long sources get to leave when everything else is over.
+const SOURCES_DEADLINE: Duration = Duration::from_secs(2);
+
+/// A source to run.
+pub struct SourceSpec {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whether it ends by itself.
+    pub finite: bool,
+    /// Whether events that were taken already are dropped.
+    pub drops_repeats: bool,
+    /// The source.
+    pub source: Box<dyn Source>,
+}
+
+/// A lane to run.
+pub struct LaneSpec {
+    /// The name of the route.
+    pub name: Arc<str>,
+    /// Its matchers.
+    pub rules: Arc<RouteRules>,
+    /// How often an event that fails is offered, and how long it rests in between.
+    pub retry: Retry,
+    /// Its window, order and waits.
+    pub lane: LaneSettings,
+    /// Its bounds in the queue.
+    pub limits: ConsumerLimits,
+    /// Where its events go.
+    pub destination: Arc<dyn Destination>,
+}
+
+/// The owner of sources and lanes.
+pub struct Supervisor {
+    shared: Arc<Shared>,
+    dead_letters: Arc<DeadLetters>,
+    max_consecutive: u32,
+    telemetry: Arc<Telemetry>,
+    lanes: BTreeMap<Arc<str>, (RouterEntry, LaneHandle)>,
+    sources: JoinSet<(Arc<str>, Result<(), SourceError>)>,
+    running: BTreeMap<Arc<str>, RunningSource>,
+    names: Vec<Arc<str>>,
+    all_finite: bool,
+    failed: Option<SourceError>,
+}
+
+struct RunningSource {
+    finite: bool,
+    stop: Stop,
+    task: AbortHandle,
+}
+
+/// How it all ended.
+#[derive(Debug)]
+pub struct Report {
+    /// The source whose failure ended it.
+    pub failed_source: Option<SourceError>,
+    /// The routes that have unsettled events, and how many.
+    pub undelivered: Vec<(Arc<str>, Lag)>,
+    /// Whether every source was finite: then this was a job, and its result counts.
+    pub all_sources_finite: bool,
+    /// Whether what is undelivered survives.
+    pub durable: bool,
+    /// Events whose arrival was confirmed, over all routes.
+    pub forwarded: u64,
+    /// Dead letters that were stored.
+    pub dead_letters: u64,
+    /// Dead letters whose bodies are lost, because there is no store.
+    pub dead_letters_lost: u64,
+    /// Events that were dropped at a bound.
+    pub dropped: u64,
+    /// Lines or bodies that were not events.
+    pub bad: u64,
+}
+
+impl Report {
+    /// Whether the process ends with success: nothing that was taken is lost, and a finite job
+    /// had neither bad lines nor dead letters.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        let kept = self.durable || self.undelivered.is_empty();
+        let clean = self.bad + self.dead_letters + self.dead_letters_lost == 0;
+        self.failed_source.is_none() && kept && (clean || !self.all_sources_finite)
+    }
+}
+
+impl Supervisor {
+    /// Owns nothing yet.
+    #[must_use]
+    pub fn new(
+        queue: Arc<dyn Queue>,
+        dead_letters: Arc<DeadLetters>,
+        max_consecutive: u32,
+        telemetry: Arc<Telemetry>,
+    ) -> Supervisor {
+        let shared = Shared::new(queue, Router::default(), Stop::new());
+        watch_lag(&shared, &telemetry);
+        Supervisor {
+            shared,
+            dead_letters,
+            max_consecutive,
+            telemetry,
+            lanes: BTreeMap::new(),
+            sources: JoinSet::new(),
+            running: BTreeMap::new(),
+            names: Vec::new(),
+            all_finite: true,
+            failed: None,
+        }
+    }
+
+    /// Tells when the end has begun.
+    #[must_use]
+    pub fn stop_handle(&self) -> Stop {
+        self.shared.stop.clone()
+    }
+
+    // === lanes ===
+
+    /// Starts a lane. It must run inside a tokio runtime.
+    pub fn add_lane(&mut self, spec: LaneSpec) {
+        let queue = Arc::clone(&self.shared.queue);
+        let entry = RouterEntry {
+            consumer: queue.consumer(&spec.name, spec.limits),
+            metrics: self.telemetry.route(&spec.name),
+            name: spec.name,
+            rules: spec.rules,
+        };
+        let mut max_connections = spec.destination.max_connections().max(1);
+        if spec.lane.ordering == Ordering::Total {
+            max_connections = 1;
+        }
+        let settings = CoreSettings {
+            lane: spec.lane,
+            max_connections,
+            max_attempts: spec.retry.max_attempts,
+            retry_wait: spec.retry.wait,
+            max_consecutive: self.max_consecutive,
+        };
+        let lane = LaneHandle::start(LaneParts {
+            queue,
+            entry: entry.clone(),
+            destination: spec.destination,
+            dead_letters: Arc::clone(&self.dead_letters),
+            settings,
+        });
+        self.lanes.insert(Arc::clone(&entry.name), (entry, lane));
+        self.publish_routes();
+    }
+
+    /// Replaces a lane by one that goes on at its cursor. The old one gets until the deadline to
+    /// have confirmed what is on its connections; what is not will arrive twice.
+    pub async fn replace_lane(&mut self, spec: LaneSpec, deadline: Duration) {
+        if let Some((_, mut lane)) = self.lanes.remove(&spec.name) {
+            lane.stop(Instant::now() + deadline).await;
+            lane.ended().await;
+        }
+        self.add_lane(spec);
+    }
+
+    /// Removes a lane. In a queue that a crash empties it is forgotten, and returns how many of
+    /// its events were dropped with it; elsewhere its cursor stays.
+    pub async fn remove_lane(&mut self, name: &str, deadline: Duration) -> u64 {
+        let Some((entry, mut lane)) = self.lanes.remove(name) else {
+            return 0;
+        };
+        self.publish_routes();
+        lane.stop(Instant::now() + deadline).await;
+        lane.ended().await;
+        if self.shared.queue.durable() {
+            0
+        } else {
+            self.shared.queue.forget(entry.consumer)
+        }
+    }
+
+    /// Has a lane replace its connections; every event that is on one is confirmed first.
+    pub async fn retire_connections(&self, name: &str) {
+        if let Some((_, lane)) = self.lanes.get(name) {
+            lane.retire().await;
+        }
+    }
+
+    fn publish_routes(&self) {
+        self.shared.router.replace(
+            self.lanes
+                .values()
+                .map(|(entry, _)| entry.clone())
+                .collect(),
+        );
+    }
+
+    // === sources ===
+
+    /// Starts a source. Lanes that its events are for should run already: events that no route
+    /// wants are not stored. It must run inside a tokio runtime.
+    pub fn add_source(&mut self, spec: SourceSpec) {
+        let SourceSpec {
+            name,
+            finite,
+            drops_repeats,
+            source,
+        } = spec;
+        let intake = Intake::new(Arc::clone(&self.shared), &name, &self.telemetry);
+        let stop = self.shared.stop.child();
+        let run = source.run(intake.drops_repeats(drops_repeats), stop.clone());
+        let task_name = Arc::clone(&name);
+        let task = self.sources.spawn(async move { (task_name, run.await) });
+        self.all_finite &= finite;
+        self.names.push(Arc::clone(&name));
+        self.running
+            .insert(name, RunningSource { finite, stop, task });
+    }
+
+    /// Stops a source and waits until it has left. What it handed over stays.
+    pub async fn remove_source(&mut self, name: &str) {
+        let Some(source) = self.running.get(name) else {
+            return;
+        };
+        source.stop.end();
+        let gone = async {
+            while self.running.contains_key(name) && self.join_source().await.is_some() {}
+        };
+        if tokio::time::timeout(SOURCES_DEADLINE, gone).await.is_err()
+            && let Some(source) = self.running.remove(name)
+        {
+            source.task.abort();
+        }
+    }
+
+    /// Waits until every source has ended, all of them being finite, or one has failed. Dropping
+    /// the future loses nothing.
+    pub async fn wait(&mut self) {
+        while self.failed.is_none() {
+            let endless = self.running.values().any(|source| !source.finite);
+            if !endless && self.running.is_empty() {
+                return;
+            }
+            if self.join_source().await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Takes note of the next source that ends.
+    async fn join_source(&mut self) -> Option<()> {
+        let joined = self.sources.join_next().await?;
+        match joined {
+            Ok((name, result)) => {
+                let source = self.running.remove(&name);
+                let wanted =
+                    source.is_none_or(|source| source.finite || source.stop.is_requested());
+                match result {
+                    Err(failure) => self.failed = Some(failure),
+                    Ok(()) if wanted => info!(source = &*name, "source ended"),
+                    Ok(()) => warn!(source = &*name, "source ended early"),
+                }
+            }
+            Err(stopped) if stopped.is_cancelled() => {}
+            Err(stopped) => {
+                error!(error = %stopped, "a source ended unexpectedly");
+                let problem = stopped.to_string();
+                self.failed = Some(SourceError {
+                    name: "(unknown)".to_owned(),
+                    problem,
+                });
+            }
+        }
+        Some(())
+    }
+
+    // === the end ===
+
+    /// Runs until all sources have ended and everything is settled, until one has failed, or
+    /// until `shutdown` resolves. Then what was taken is delivered within the grace.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>, grace: Duration) -> Report {
+        let mut shutdown = pin!(shutdown);
+        let asked = tokio::select! {
+            () = self.wait() => false,
+            () = &mut shutdown => true,
+        };
+        if asked || self.failed.is_some() {
+            return self.stop(grace).await;
+        }
+        // A finite job: it takes as long as it takes, unless it is asked to stop.
+        self.shared.close().await;
+        for (_, lane) in self.lanes.values() {
+            lane.drain(None).await;
+        }
+        let asked = tokio::select! {
+            () = lanes_ended(&mut self.lanes) => false,
+            () = &mut shutdown => true,
+        };
+        if asked {
+            return self.stop(grace).await;
+        }
+        self.leave().await
+    }
+
+    /// Takes nothing more, delivers what was taken within the grace, and ends.
+    pub async fn stop(mut self, grace: Duration) -> Report {
+        let until = Instant::now() + grace;
+        info!(grace = ?grace, "stopping: nothing more is taken, what was taken is delivered");
+        self.shared.stop.request();
+        self.shared.close().await;
+        let durable = self.shared.queue.durable();
+        for (_, lane) in self.lanes.values() {
+            if durable {
+                lane.stop(until).await
+            } else {
+                lane.drain(Some(until)).await
+            }
+        }
+        lanes_ended(&mut self.lanes).await;
+        self.leave().await
+    }
+
+    /// Lets the sources go, and reports.
+    async fn leave(mut self) -> Report {
+        self.shared.stop.end();
+        let left = async { while self.join_source().await.is_some() {} };
+        if tokio::time::timeout(SOURCES_DEADLINE, left).await.is_err() {
+            for (name, source) in &self.running {
+                warn!(source = &**name, "source does not leave and is dropped");
+                source.task.abort();
+            }
+        }
+        self.report()
+    }
+
+    fn report(self) -> Report {
+        let routes = self.lanes.values().map(|(entry, _)| entry);
+        let metrics = || routes.clone().map(|entry| &entry.metrics);
+        let lag = |entry: &RouterEntry| self.shared.queue.lag(entry.consumer);
+        let behind = routes
+            .clone()
+            .map(|entry| (Arc::clone(&entry.name), lag(entry)));
+        let bad = self
+            .names
+            .iter()
+            .map(|name| self.telemetry.source(name).bad.get());
+        Report {
+            undelivered: behind.filter(|(_, lag)| lag.events > 0).collect(),
+            forwarded: metrics().map(|route| route.forwarded.get()).sum(),
+            dead_letters: metrics().map(|route| route.dead_letters.get()).sum(),
+            dead_letters_lost: metrics().map(|route| route.dead_letters_lost.get()).sum(),
+            dropped: metrics()
+                .map(|route| route.dropped_oldest.get() + route.dropped_newest.get())
+                .sum(),
+            bad: bad.sum(),
+            all_sources_finite: self.all_finite,
+            durable: self.shared.queue.durable(),
+            failed_source: self.failed,
+        }
+    }
+}
+
+async fn lanes_ended(lanes: &mut BTreeMap<Arc<str>, (RouterEntry, LaneHandle)>) {
+    for (_, lane) in lanes.values_mut() {
+        lane.ended().await;
+    }
+}
+
+/// Brings the gauges of the queue and of every route's lag up to date when they are read.
+fn watch_lag(shared: &Arc<Shared>, telemetry: &Arc<Telemetry>) {
+    let (shared, weak) = (Arc::downgrade(shared), Arc::downgrade(telemetry));
+    telemetry.before_reading(move || {
+        let (Some(shared), Some(telemetry)) = (shared.upgrade(), weak.upgrade()) else {
+            return;
+        };
+        let usage = shared.queue.usage();
+        telemetry.set_queue(usage.events, usage.bytes);
+        for entry in shared.router.entries() {
+            let lag = shared.queue.lag(entry.consumer);
+            entry.metrics.lag_events.set(lag.events as i64);
+            entry.metrics.lag_bytes.set(lag.bytes as i64);
+        }
+    });
+}

@@ -1,0 +1,288 @@
+//! Sources and destinations in memory, for the tests of what stands between them.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use kete_event::Event;
+use kete_pipeline::lane::{LaneSettings, Ordering as LaneOrdering};
+use kete_pipeline::{
+    ConnectFailure, ConnectFailureKind, Connection, ConnectionEvent, DeadLetters, Destination,
+    EventFailure, FailureReason, Intake, IntakeError, LaneSpec, Link, Outgoing, Prepared, Receipt,
+    Record, Source, SourceError, SourceSpec, Stop, Supervisor, Telemetry,
+};
+use kete_queue::{ConsumerLimits, Limits, Memory, Queue, WhenFull, WhenLagging};
+use kete_routes::{MatchSet, Retry, RouteRules};
+use tokio::sync::{mpsc, oneshot};
+
+pub(crate) const ROOMY: Limits = Limits {
+    max_events: 1000,
+    max_bytes: 1 << 20,
+    when_full: WhenFull::Refuse,
+};
+
+/// A destination that keeps what arrives, while it is up.
+#[derive(Clone, Default)]
+pub(crate) struct Shelf {
+    pub(crate) arrived: Arc<Mutex<Vec<Bytes>>>,
+    pub(crate) down: Arc<AtomicBool>,
+    pub(crate) connects: Arc<AtomicUsize>,
+    /// Bodies that contain this cannot be sent.
+    pub(crate) unsendable: Option<&'static str>,
+}
+
+impl Shelf {
+    pub(crate) fn bodies(&self) -> Vec<String> {
+        let text = |body: &Bytes| String::from_utf8(body.to_vec()).unwrap();
+        self.arrived.lock().unwrap().iter().map(text).collect()
+    }
+
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let id = |body: &String| {
+            let event: serde_json::Value = serde_json::from_str(body).unwrap();
+            event["id"].as_str().unwrap().to_owned()
+        };
+        self.bodies().iter().map(id).collect()
+    }
+
+    pub(crate) fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::SeqCst);
+    }
+}
+
+struct ShelfConnection {
+    shelf: Shelf,
+    events: mpsc::Sender<ConnectionEvent>,
+}
+
+impl Destination for Shelf {
+    fn prepare(&self, record: &Record) -> Result<Prepared, EventFailure> {
+        let text = String::from_utf8_lossy(&record.body);
+        if self.unsendable.is_some_and(|word| text.contains(word)) {
+            let reason = FailureReason::Serialization;
+            return Err(EventFailure::Permanent {
+                reason,
+                detail: "unsendable".to_owned(),
+            });
+        }
+        Ok(Prepared {
+            subject: Arc::from("event"),
+            payload: record.body.clone(),
+        })
+    }
+
+    fn connect(&self) -> BoxFuture<'_, Result<Link, ConnectFailure>> {
+        async {
+            self.connects.fetch_add(1, Ordering::SeqCst);
+            if self.down.load(Ordering::SeqCst) {
+                let kind = ConnectFailureKind::Unreachable;
+                return Err(ConnectFailure {
+                    kind,
+                    message: "the shelf is down".to_owned(),
+                });
+            }
+            let (sender, events) = mpsc::channel(1000);
+            let connection = ShelfConnection {
+                shelf: self.clone(),
+                events: sender,
+            };
+            Ok(Link {
+                connection: Box::new(connection),
+                events,
+                peer: Arc::from("shelf"),
+            })
+        }
+        .boxed()
+    }
+
+    fn max_connections(&self) -> usize {
+        4
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        std::future::ready(()).boxed()
+    }
+}
+
+impl Connection for ShelfConnection {
+    fn send(&mut self, batch: Vec<Outgoing>) {
+        if self.shelf.down.load(Ordering::SeqCst) {
+            let kind = ConnectFailureKind::Ended;
+            let failure = ConnectFailure {
+                kind,
+                message: "the shelf fell".to_owned(),
+            };
+            self.events
+                .try_send(ConnectionEvent::Lost(failure))
+                .unwrap();
+            return;
+        }
+        let through = batch.last().unwrap().ticket;
+        let bodies = batch.into_iter().map(|outgoing| outgoing.prepared.payload);
+        self.shelf.arrived.lock().unwrap().extend(bodies);
+        self.events
+            .try_send(ConnectionEvent::Confirmed { through })
+            .unwrap();
+    }
+
+    fn probe(&mut self) {
+        self.events.try_send(ConnectionEvent::Proven).unwrap();
+    }
+
+    fn release(self: Box<Self>) {}
+
+    fn close(self: Box<Self>) {}
+
+    fn abort(self: Box<Self>) {}
+}
+
+/// A source that hands its intake to the test and stays until it is told to leave.
+pub(crate) struct Hand(oneshot::Sender<Intake>);
+
+pub(crate) fn hand() -> (Hand, oneshot::Receiver<Intake>) {
+    let (sender, receiver) = oneshot::channel();
+    (Hand(sender), receiver)
+}
+
+impl Source for Hand {
+    fn run(
+        self: Box<Self>,
+        intake: Intake,
+        stop: Stop,
+    ) -> BoxFuture<'static, Result<(), SourceError>> {
+        async move {
+            assert!(self.0.send(intake).is_ok());
+            stop.ended().await;
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+/// A source that hands over its lines and ends.
+pub(crate) struct Lines(pub(crate) Vec<String>);
+
+impl Source for Lines {
+    fn run(
+        self: Box<Self>,
+        intake: Intake,
+        _stop: Stop,
+    ) -> BoxFuture<'static, Result<(), SourceError>> {
+        async move {
+            for line in &self.0 {
+                match submit(&intake, &[line]).await {
+                    Ok(_receipt) => {}
+                    Err(IntakeError::Stopping) => break,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+pub(crate) async fn submit(intake: &Intake, events: &[&str]) -> Result<Receipt, IntakeError> {
+    intake.submit(batch(intake, events)).await
+}
+
+pub(crate) fn batch(intake: &Intake, events: &[&str]) -> kete_pipeline::Batch {
+    let mut batch = intake.batch();
+    for event in events {
+        batch.push(Event::parse(event.as_bytes()).unwrap());
+    }
+    batch
+}
+
+pub(crate) fn login(id: &str, user: &str) -> String {
+    format!(
+        r#"{{"id":"{id}","time":1,"type":"LOGIN","realmId":"r","realmName":"demo","userId":"{user}"}}"#
+    )
+}
+
+pub(crate) fn limits() -> ConsumerLimits {
+    ConsumerLimits {
+        max_lag_bytes: u64::MAX,
+        when_full: WhenLagging::Refuse,
+    }
+}
+
+pub(crate) fn lane(name: &str, destination: Shelf) -> LaneSpec {
+    let everything = || MatchSet::everything();
+    LaneSpec {
+        name: Arc::from(name),
+        rules: Arc::new(RouteRules {
+            realm: everything(),
+            event: everything(),
+        }),
+        retry: Retry {
+            max_attempts: 3,
+            wait: Duration::from_millis(500),
+        },
+        lane: LaneSettings {
+            max_in_flight: 8,
+            max_in_flight_bytes: 1 << 20,
+            ordering: LaneOrdering::User,
+            confirm_timeout: Duration::from_secs(30),
+            initial_delay: Duration::from_millis(500),
+            max_delay: Duration::from_secs(30),
+            auth_failure_delay: Duration::from_secs(30),
+            one_per_key: false,
+        },
+        limits: limits(),
+        destination: Arc::new(destination),
+    }
+}
+
+pub(crate) fn source(name: &str, finite: bool, source: impl Source + 'static) -> SourceSpec {
+    let drops_repeats = false;
+    SourceSpec {
+        name: Arc::from(name),
+        finite,
+        drops_repeats,
+        source: Box::new(source),
+    }
+}
+
+pub(crate) struct Machine {
+    pub(crate) supervisor: Supervisor,
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) telemetry: Arc<Telemetry>,
+}
+
+pub(crate) fn machine(limits: Limits) -> Machine {
+    machine_with(limits, DeadLetters::none())
+}
+
+pub(crate) fn machine_with(limits: Limits, dead_letters: DeadLetters) -> Machine {
+    let queue: Arc<dyn Queue> = Arc::new(Memory::new(limits));
+    let telemetry = Telemetry::new();
+    let letters = Arc::new(dead_letters);
+    let supervisor = Supervisor::new(Arc::clone(&queue), letters, 100, Arc::clone(&telemetry));
+    Machine {
+        supervisor,
+        queue,
+        telemetry,
+    }
+}
+
+impl Machine {
+    /// Waits until a line of the metrics says so.
+    pub(crate) async fn metric(&self, line: &str) {
+        let has = || self.telemetry.encode().lines().any(|one| one == line);
+        let waited = async {
+            while !has() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(600), waited)
+            .await
+            .is_err()
+        {
+            panic!("no metric {line} in\n{}", self.telemetry.encode());
+        }
+    }
+}

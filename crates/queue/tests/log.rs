@@ -1,0 +1,438 @@
+//! What every kind of log promises, tried on each kind that there is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kete_event::Event;
+use kete_queue::{
+    Batch, Bound, ConsumerId, ConsumerLimits, Draft, Header, Lag, Limits, Memory, NotTaken, Queue,
+    Receipt, RejectReason, Sequence, SourceState, Target, WhenFull, WhenLagging,
+};
+use proptest::prelude::*;
+
+/// What one draft of these tests costs.
+const COST: u64 = 512 + 100 + 4;
+
+const ROOMY: Limits = Limits {
+    max_events: 1000,
+    max_bytes: 1 << 20,
+    when_full: WhenFull::Refuse,
+};
+
+fn queue(limits: Limits) -> Memory {
+    Memory::new(limits)
+}
+
+fn consumer(queue: &Memory, name: &str) -> ConsumerId {
+    bounded(queue, name, u64::MAX, WhenLagging::Refuse)
+}
+
+fn bounded(queue: &Memory, name: &str, max_lag_bytes: u64, when_full: WhenLagging) -> ConsumerId {
+    queue.consumer(
+        name,
+        ConsumerLimits {
+            max_lag_bytes,
+            when_full,
+        },
+    )
+}
+
+fn draft(wanted: &[ConsumerId]) -> Draft {
+    let event = br#"{"id":"1","time":1,"type":"LOGIN","realmId":"r","realmName":"demo"}"#;
+    let header = Header {
+        event_id: "id".into(),
+        id_derived: false,
+        source: Arc::from("test"),
+        accepted_at: 1,
+        metadata: Event::parse(event).unwrap().metadata(),
+        ordering_key: "ab".into(),
+        target: Target::AllRoutes,
+    };
+    Draft {
+        header,
+        body: Bytes::from(vec![b'x'; 100]),
+        wanted: wanted.into(),
+    }
+}
+
+fn batch(wanted: &[&[ConsumerId]]) -> Batch {
+    Batch {
+        drafts: wanted.iter().map(|wanted| draft(wanted)).collect(),
+        state: None,
+    }
+}
+
+async fn append(queue: &Memory, wanted: &[&[ConsumerId]]) -> Receipt {
+    queue
+        .append(batch(wanted))
+        .await
+        .expect("there is room")
+        .receipt
+}
+
+async fn read(queue: &Memory, from: Sequence) -> Vec<Sequence> {
+    let slice = queue.read(from, 1000, u64::MAX).await.unwrap();
+    slice.records.iter().map(|record| record.sequence).collect()
+}
+
+async fn rejection(queue: &Memory, wanted: &[&[ConsumerId]]) -> RejectReason {
+    let rejected = queue
+        .append(batch(wanted))
+        .await
+        .expect_err("there is no room");
+    assert_eq!(
+        rejected.batch.drafts.len(),
+        wanted.len(),
+        "it is given back whole"
+    );
+    rejected.reason
+}
+
+#[tokio::test]
+async fn a_record_leaves_when_the_last_consumer_that_wants_it_has_settled_it() {
+    let queue = queue(ROOMY);
+    let (one, other) = (consumer(&queue, "one"), consumer(&queue, "other"));
+    let receipt = append(&queue, &[&[one, other], &[one], &[other]]).await;
+    queue.settle(one, &[1..=3]);
+    assert_eq!(read(&queue, 1).await, [1, 3]);
+    assert_eq!((queue.cursor(one), queue.cursor(other)), (3, 0));
+    assert_eq!(queue.usage().events, 2);
+    assert!(!receipt.is_settled());
+    queue.settle(other, &[1..=1]);
+    assert!(!receipt.is_settled());
+    queue.settle(other, &[3..=3]);
+    assert_eq!(receipt.settled().await, Ok(()));
+    assert_eq!(queue.usage(), kete_queue::Usage::default());
+    assert_eq!(
+        queue.cursor(other),
+        1,
+        "what it did not want it must settle too"
+    );
+    queue.settle(other, &[2..=2]);
+    assert_eq!(queue.cursor(other), 3);
+}
+
+#[tokio::test]
+async fn settling_twice_changes_nothing() {
+    let queue = queue(ROOMY);
+    let (one, other) = (consumer(&queue, "one"), consumer(&queue, "other"));
+    append(&queue, &[&[one, other], &[one, other]]).await;
+    queue.settle(one, &[1..=1, 1..=1]);
+    queue.settle(one, &[1..=2]);
+    assert_eq!(queue.lag(one), Lag::default());
+    assert_eq!(
+        queue.lag(other),
+        Lag {
+            events: 2,
+            bytes: 2 * COST
+        }
+    );
+    assert_eq!(read(&queue, 1).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn a_new_consumer_starts_behind_the_last_record_and_a_known_one_at_its_cursor() {
+    let queue = queue(ROOMY);
+    let one = consumer(&queue, "one");
+    append(&queue, &[&[one], &[one]]).await;
+    queue.settle(one, &[1..=1]);
+    assert_eq!(queue.cursor(consumer(&queue, "new")), 2);
+    let again = consumer(&queue, "one");
+    assert_eq!((again, queue.cursor(again)), (one, 1));
+}
+
+#[tokio::test]
+async fn a_read_respects_both_bounds_but_returns_one_record_at_least() {
+    let queue = queue(ROOMY);
+    let one = consumer(&queue, "one");
+    append(&queue, &[&[one][..]; 5]).await;
+    let sizes = [
+        (2, u64::MAX, 2),
+        (9, 3 * COST, 3),
+        (9, 3 * COST - 1, 2),
+        (9, 1, 1),
+        (0, 1, 1),
+    ];
+    for (events, bytes, expected) in sizes {
+        let slice = queue.read(1, events, bytes).await.unwrap();
+        assert_eq!(slice.records.len(), expected);
+        assert_eq!(slice.next, 1 + expected as u64);
+    }
+    let past = queue.read(6, 9, 9).await.unwrap();
+    assert_eq!((past.records.len(), past.next), (0, 6));
+}
+
+#[tokio::test]
+async fn at_the_bound_of_events_and_of_bytes_the_route_behind_is_named() {
+    for (limits, bound) in [
+        (
+            Limits {
+                max_events: 2,
+                ..ROOMY
+            },
+            Bound::Events,
+        ),
+        (
+            Limits {
+                max_bytes: 2 * COST,
+                ..ROOMY
+            },
+            Bound::Bytes,
+        ),
+    ] {
+        let queue = queue(limits);
+        let (fast, slow) = (consumer(&queue, "fast"), consumer(&queue, "slow"));
+        append(&queue, &[&[fast, slow], &[slow]]).await;
+        queue.settle(fast, &[1..=2]);
+        let expected = RejectReason::Full {
+            route: Arc::from("slow"),
+            lag_bytes: 2 * COST,
+            bound,
+        };
+        assert_eq!(rejection(&queue, &[&[fast]]).await, expected);
+        let mut room = queue.room();
+        room.mark_unchanged();
+        queue.settle(slow, &[1..=1]);
+        assert!(room.has_changed().unwrap());
+        append(&queue, &[&[fast]]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_can_never_fit_is_told_so() {
+    let queue = queue(Limits {
+        max_bytes: 2 * COST,
+        ..ROOMY
+    });
+    let one = bounded(&queue, "one", COST, WhenLagging::DropOldest);
+    let reason = rejection(&queue, &[&[one][..]; 3]).await;
+    let (limit, bound) = (2 * COST, Bound::Bytes);
+    assert_eq!(
+        reason,
+        RejectReason::TooBig {
+            size: 3 * COST,
+            limit,
+            bound
+        }
+    );
+    let reason = rejection(&queue, &[&[one][..]; 2]).await;
+    let (limit, bound) = (COST, Bound::Lag);
+    assert_eq!(
+        reason,
+        RejectReason::TooBig {
+            size: 2 * COST,
+            limit,
+            bound
+        }
+    );
+}
+
+#[tokio::test]
+async fn a_route_at_its_own_bound_refuses_or_is_asked_to_drop() {
+    let queue = queue(ROOMY);
+    let strict = bounded(&queue, "strict", 2 * COST, WhenLagging::Refuse);
+    let loose = bounded(&queue, "loose", 2 * COST, WhenLagging::DropOldest);
+    let mut shed = queue.shed(loose);
+    append(&queue, &[&[loose], &[loose]]).await;
+    rejection(&queue, &[&[loose]]).await;
+    assert!(shed.has_changed().unwrap());
+    let wish = *shed.borrow_and_update();
+    assert_eq!((wish.to_bytes, wish.to_events), (COST, 2));
+    queue.settle(loose, &[1..=1]);
+    append(&queue, &[&[loose]]).await;
+    append(&queue, &[&[strict], &[strict]]).await;
+    let reason = rejection(&queue, &[&[strict]]).await;
+    assert!(matches!(
+        reason,
+        RejectReason::Full {
+            bound: Bound::Lag,
+            ..
+        }
+    ));
+    append(&queue, &[&[] as &[ConsumerId]]).await;
+}
+
+#[tokio::test]
+async fn at_the_bound_of_all_the_route_furthest_behind_is_asked_to_drop() {
+    let queue = queue(Limits {
+        max_events: 3,
+        ..ROOMY
+    });
+    let loose = bounded(&queue, "loose", u64::MAX, WhenLagging::DropOldest);
+    let strict = consumer(&queue, "strict");
+    append(&queue, &[&[loose], &[loose], &[strict]]).await;
+    rejection(&queue, &[&[strict], &[strict]]).await;
+    let wish = *queue.shed(loose).borrow();
+    assert_eq!(
+        (wish.request, wish.to_events, wish.to_bytes),
+        (1, 0, 2 * COST)
+    );
+    queue.settle(loose, &[1..=2]);
+    append(&queue, &[&[strict], &[strict]]).await;
+    let reason = rejection(&queue, &[&[strict]]).await;
+    assert!(matches!(reason, RejectReason::Full { route, .. } if &*route == "strict"));
+}
+
+#[tokio::test]
+async fn drop_newest_takes_and_drops() {
+    let queue = queue(Limits {
+        max_events: 1,
+        when_full: WhenFull::DropNewest,
+        ..ROOMY
+    });
+    let one = consumer(&queue, "one");
+    append(&queue, &[&[one]]).await;
+    let appended = queue.append(batch(&[&[one]])).await.unwrap();
+    assert_eq!(appended.dropped, 1);
+    assert!(appended.receipt.is_settled() && appended.sequences.is_empty());
+    assert_eq!(read(&queue, 1).await, [1]);
+}
+
+#[tokio::test]
+async fn forgetting_a_route_settles_what_only_it_wanted() {
+    let queue = queue(ROOMY);
+    let (stays, goes) = (consumer(&queue, "stays"), consumer(&queue, "goes"));
+    let receipt = append(&queue, &[&[stays, goes], &[goes], &[goes]]).await;
+    queue.settle(goes, &[2..=2]);
+    assert_eq!(queue.forget(goes), 2);
+    assert_eq!(read(&queue, 1).await, [1]);
+    assert!(!receipt.is_settled());
+    queue.settle(stays, &[1..=3]);
+    assert!(receipt.is_settled());
+    // It was matched before it was forgotten.
+    let late = append(&queue, &[&[goes], &[stays, goes]]).await;
+    queue.settle(goes, &[4..=5]);
+    assert_eq!(read(&queue, 4).await, [5]);
+    queue.settle(stays, &[4..=5]);
+    assert!(late.is_settled());
+    assert_eq!(queue.usage().events, 0);
+    assert_ne!(consumer(&queue, "goes"), goes, "it would be a new one");
+}
+
+#[tokio::test]
+async fn a_batch_carries_what_the_source_remembers() {
+    let queue = queue(Limits {
+        max_events: 1,
+        ..ROOMY
+    });
+    let one = consumer(&queue, "one");
+    let state = |text: &'static str| {
+        Some(SourceState {
+            source: Arc::from("poller"),
+            state: Bytes::from_static(text.as_bytes()),
+        })
+    };
+    queue
+        .append(Batch {
+            state: state("first"),
+            ..batch(&[&[one]])
+        })
+        .await
+        .unwrap();
+    queue
+        .append(Batch {
+            state: state("second"),
+            ..batch(&[&[one]])
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(
+        queue.source_state("poller").await.unwrap(),
+        "first",
+        "all or nothing"
+    );
+    queue
+        .append(Batch {
+            state: state("third"),
+            ..batch(&[])
+        })
+        .await
+        .unwrap();
+    assert_eq!(queue.source_state("poller").await.unwrap(), "third");
+    assert_eq!(queue.source_state("other").await, None);
+}
+
+#[tokio::test]
+async fn a_log_that_goes_away_loses_its_receipts() {
+    let queue = queue(ROOMY);
+    let one = consumer(&queue, "one");
+    let receipt = append(&queue, &[&[one]]).await;
+    drop(queue);
+    assert_eq!(receipt.settled().await, Err(NotTaken));
+}
+
+#[tokio::test]
+async fn appending_wakes_readers() {
+    let queue = queue(ROOMY);
+    let one = consumer(&queue, "one");
+    let mut appended = queue.appended();
+    append(&queue, &[&[one], &[one]]).await;
+    assert_eq!(*appended.borrow_and_update(), 2);
+    queue.append(batch(&[])).await.unwrap();
+    assert!(!appended.has_changed().unwrap());
+}
+
+/// One step of the model: what is appended, or what is settled by whom.
+#[derive(Debug, Clone)]
+enum Step {
+    Append(Vec<Vec<bool>>),
+    Settle(usize, u64, u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let wanted = prop::collection::vec(any::<bool>(), 3);
+    prop_oneof![
+        prop::collection::vec(wanted, 1..4).prop_map(Step::Append),
+        (0_usize..3, 1_u64..40, 0_u64..4)
+            .prop_map(|(who, from, more)| Step::Settle(who, from, more)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_log_is_a_set_of_unsettled_events_in_order(steps in prop::collection::vec(step(), 0..80)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let queue = queue(ROOMY);
+        let consumers = ["a", "b", "c"].map(|name| consumer(&queue, name));
+        // Which consumers still want each record.
+        let mut model: BTreeMap<Sequence, BTreeSet<usize>> = BTreeMap::new();
+        let mut receipts: Vec<(Vec<Sequence>, Receipt)> = Vec::new();
+        let mut next = 1;
+        for step in steps {
+            match step {
+                Step::Append(drafts) => {
+                    let mut wanted: Vec<Vec<ConsumerId>> = Vec::new();
+                    let mut sequences = Vec::new();
+                    for who in drafts {
+                        let set: BTreeSet<usize> = (0..3).filter(|index| who[*index]).collect();
+                        wanted.push(set.iter().map(|index| consumers[*index]).collect());
+                        model.insert(next, set);
+                        sequences.push(next);
+                        next += 1;
+                    }
+                    let slices: Vec<&[ConsumerId]> = wanted.iter().map(Vec::as_slice).collect();
+                    receipts.push((sequences, runtime.block_on(append(&queue, &slices))));
+                }
+                Step::Settle(who, from, more) => {
+                    let to = (from + more).min(next - 1);
+                    queue.settle(consumers[who], &[from..=to]);
+                    for sequence in from..=to {
+                        model.get_mut(&sequence).unwrap().remove(&who);
+                    }
+                }
+            }
+            let unsettled: Vec<Sequence> =
+                model.iter().filter(|(_, who)| !who.is_empty()).map(|(sequence, _)| *sequence).collect();
+            prop_assert_eq!(runtime.block_on(read(&queue, 1)), unsettled);
+            for (who, consumer) in consumers.iter().enumerate() {
+                let events = model.values().filter(|wanting| wanting.contains(&who)).count() as u64;
+                prop_assert_eq!(queue.lag(*consumer), Lag { events, bytes: events * COST });
+            }
+            for (sequences, receipt) in &receipts {
+                let safe = sequences.iter().all(|sequence| model[sequence].is_empty());
+                prop_assert_eq!(receipt.is_settled(), safe);
+            }
+        }
+    }
+}

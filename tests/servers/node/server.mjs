@@ -1,0 +1,228 @@
+// A configurable Socket.IO 4 server for the whole-system tests. It records every event of every
+// name, can demand a token, acknowledge in four ways, and drop connections on purpose.
+//
+// It prints one line, {"port":N}, once it listens, and answers on the same port over HTTP:
+//   GET /health   GET /events?limit=N   GET /count   GET /summary   POST /reset   POST /mode
+// POST /mode takes JSON with any of token, tokenCheck, ack, refuse, dropOn and changes the running
+// server. SIGTERM closes every connection properly and ends with status 0.
+//
+// Acknowledgements (`--ack`):
+//   none             as stock servers: events are recorded, never acknowledged
+//   after-write      an event is written and synced to the disk before it is acknowledged
+//   refuse-matching  events that contain `--refuse` get {"error":…}, the others as after-write
+//   never            nothing that could pass for a confirmation is ever sent: no acknowledgement,
+//                    no pong, no answer for an unknown namespace
+
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { Server } from "socket.io";
+import { checkMode, readOptions, WrongOption } from "./options.mjs";
+import { Record } from "./record.mjs";
+
+const CLOSE_DEADLINE_MS = 5_000;
+const MAX_CONTROL_BODY = 64 * 1024;
+
+let options;
+try {
+  options = readOptions(process.argv.slice(2), process.env);
+} catch (error) {
+  if (!(error instanceof WrongOption)) throw error;
+  process.stderr.write(`recorder: ${error.message}\n`);
+  process.exit(2);
+}
+
+const record = new Record(options.record, options.keep);
+const http = createServer(control);
+const io = new Server(http, engineOptions());
+for (const name of options.namespaces) serve(io.of(name));
+if (!options.namespaces.includes("/")) io.of("/").use((_, next) => next(new Error("not here")));
+// A namespace that nobody serves: socket.io answers "Invalid namespace" by itself, except here.
+if (options.ack === "never") io.of((_name, _auth, _next) => {});
+guardHttp();
+
+http.on("error", (error) => {
+  process.stderr.write(`recorder: ${error.message}\n`);
+  process.exit(1);
+});
+http.listen(options.port, "127.0.0.1", () => {
+  process.stdout.write(`${JSON.stringify({ port: http.address().port })}\n`);
+});
+for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, stop);
+
+function engineOptions() {
+  const engine = {
+    path: options.path,
+    pingInterval: options.pingInterval,
+    pingTimeout: options.pingTimeout,
+    maxHttpBufferSize: options.maxHttpBufferSize,
+    serveClient: false,
+  };
+  if (options.noPong || options.ack === "never") engine.wsEngine = silentWebSockets();
+  return engine;
+}
+
+// The WebSocket library that socket.io itself uses, told not to answer pings.
+function silentWebSockets() {
+  const require = createRequire(import.meta.resolve("engine.io"));
+  const { WebSocketServer } = require("ws");
+  return class extends WebSocketServer {
+    constructor(settings) {
+      super({ ...settings, autoPong: false });
+    }
+  };
+}
+
+function serve(namespace) {
+  namespace.use((socket, next) => {
+    if (options.tokenCheck === "connect-error" && !authorized(socket.request, socket.handshake)) {
+      const error = new Error("unauthorized");
+      error.data = { code: "token" };
+      return next(error);
+    }
+    return next();
+  });
+  namespace.on("connection", (socket) => {
+    socket.onAny((event, body, ...rest) => {
+      const ack = rest.findLast((argument) => typeof argument === "function");
+      const only = typeof body === "function" ? undefined : body;
+      arrived(socket, { event, body: only, socket: socket.id, namespace: namespace.name }, ack);
+    });
+  });
+}
+
+function arrived(socket, arrival, ack) {
+  const holds = (text) => text !== "" && JSON.stringify(arrival.body ?? null).includes(text);
+  if (holds(options.dropOn)) {
+    // Terminated rather than closed: what a handler that crashes looks like from outside.
+    const { transport } = socket.conn;
+    if (transport.name === "websocket") transport.socket.terminate();
+    else socket.conn.close(true);
+    return;
+  }
+  if (options.ack === "none" || options.ack === "never") {
+    record.add([arrival], false);
+  } else if (options.ack === "refuse-matching" && holds(options.refuse)) {
+    ack?.({ error: "refused by the test", id: arrival.body?.id ?? null });
+  } else {
+    writeThenAcknowledge(arrival, ack);
+  }
+}
+
+// One sync for everything that arrived in the same turn of the event loop.
+let unwritten = [];
+
+function writeThenAcknowledge(arrival, ack) {
+  if (unwritten.length === 0) setImmediate(flush);
+  unwritten.push({ arrival, ack });
+}
+
+function flush() {
+  const batch = unwritten;
+  unwritten = [];
+  record.add(batch.map(({ arrival }) => arrival), true);
+  for (const { ack } of batch) ack?.({ ok: true });
+}
+
+function authorized(request, handshake) {
+  if (options.token === "") return true;
+  const header = request.headers.authorization ?? "";
+  return handshake?.auth?.token === options.token || header === `Bearer ${options.token}`;
+}
+
+// `--token-check 401|403` is answered before socket.io sees the request, as a proxy would.
+function guardHttp() {
+  const refused = (request) =>
+    options.tokenCheck !== "connect-error" &&
+    request.url.startsWith(options.path) &&
+    !authorized(request);
+  takeOver("request", refused, (_request, response) => {
+    response.writeHead(Number(options.tokenCheck), { "content-type": "application/json" });
+    response.end('{"message":"the token is missing or wrong"}');
+  });
+  takeOver("upgrade", refused, (_request, socket) => {
+    const body = '{"message":"the token is missing or wrong"}';
+    const reason = options.tokenCheck === "401" ? "Unauthorized" : "Forbidden";
+    socket.end(
+      `HTTP/1.1 ${options.tokenCheck} ${reason}\r\nContent-Type: application/json\r\n` +
+        `Connection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+  });
+}
+
+function takeOver(name, condition, instead) {
+  const listeners = http.listeners(name);
+  http.removeAllListeners(name);
+  http.on(name, (...parameters) => {
+    if (condition(parameters[0])) return instead(...parameters);
+    for (const listener of listeners) listener.apply(http, parameters);
+    return undefined;
+  });
+}
+
+function control(request, response) {
+  const url = new URL(request.url, "http://localhost");
+  switch (`${request.method} ${url.pathname}`) {
+    case "GET /health":
+      return answer(response, 200, { status: "up" });
+    case "GET /events":
+      return answer(response, 200, record.recent(Number(url.searchParams.get("limit") ?? 1000)));
+    case "GET /count":
+      return answer(response, 200, { count: record.count });
+    case "GET /summary":
+      return answer(response, 200, { ...record.summary(), ...usage() });
+    case "POST /reset":
+      record.reset();
+      return answer(response, 200, { count: 0 });
+    case "POST /mode":
+      return changeMode(request, response);
+    default:
+      return answer(response, 404, { error: `nothing at ${request.method} ${url.pathname}` });
+  }
+}
+
+function usage() {
+  const { user, system } = process.cpuUsage();
+  const connections = io.engine.clientsCount;
+  return { connections, cpuMicroseconds: user + system, rssBytes: process.memoryUsage.rss() };
+}
+
+function changeMode(request, response) {
+  let text = "";
+  request.on("data", (chunk) => {
+    text += chunk;
+    if (text.length > MAX_CONTROL_BODY) request.destroy();
+  });
+  request.on("end", () => {
+    const { token, tokenCheck, ack, refuse, dropOn } = options;
+    const mode = { token, tokenCheck, ack, refuse, dropOn };
+    try {
+      const wanted = JSON.parse(text);
+      const unknown = Object.keys(wanted).find((name) => !(name in mode));
+      if (unknown) throw new WrongOption(`${unknown}: cannot be changed`);
+      if ((wanted.ack === "never") !== (ack === "never") && "ack" in wanted) {
+        throw new WrongOption("ack=never cannot be changed while the server runs");
+      }
+      Object.assign(options, checkMode({ ...mode, ...wanted }));
+      answer(response, 200, { ...mode, ...wanted });
+    } catch (error) {
+      answer(response, 400, { error: error.message });
+    }
+  });
+}
+
+function answer(response, status, value) {
+  response.writeHead(status, { "content-type": "application/json" });
+  response.end(JSON.stringify(value));
+}
+
+function stop() {
+  // A client that never closes must not keep the process; the timer alone does not either.
+  setTimeout(() => process.exit(1), CLOSE_DEADLINE_MS).unref();
+  http.closeIdleConnections();
+  io.close(() => {
+    if (unwritten.length > 0) flush();
+    record.close();
+    process.exit(0);
+  });
+  http.closeIdleConnections();
+}
