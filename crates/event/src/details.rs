@@ -46,3 +46,44 @@ impl<'a> Details<'a> {
         self.entries.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn details() -> Details<'static> {
+        let text = |text| DetailValue::Text(Cow::Borrowed(text));
+        let entries = vec![
+            (Cow::Borrowed("z"), text("last first")),
+            (
+                Cow::Borrowed("n"),
+                DetailValue::Json(Cow::Borrowed(RawValue::NULL)),
+            ),
+            (Cow::Borrowed("a"), text("")),
+        ];
+        Details { entries }
+    }
+
+    #[test]
+    fn texts_are_found_by_their_exact_name() {
+        assert_eq!(details().text("z"), Some("last first"));
+        assert_eq!(details().text("a"), Some(""));
+        assert_eq!(details().text("Z"), None);
+    }
+
+    #[test]
+    fn what_is_no_text_is_not_found_as_one() {
+        assert_eq!(details().text("n"), None);
+    }
+
+    #[test]
+    fn the_order_is_the_one_in_which_they_came() {
+        let details = details();
+        assert_eq!(
+            details.iter().map(|(name, _)| name).collect::<String>(),
+            "zna"
+        );
+        assert_eq!((details.len(), details.is_empty()), (3, false));
+        assert!(Details::default().is_empty());
+    }
+}

@@ -184,3 +184,46 @@ impl fmt::Display for JsonType {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_from_one_in_lines_and_bytes() {
+        let body = "ab\n\u{e9}\n\nx".as_bytes();
+        for (offset, line, column) in [
+            (0, 1, 1),
+            (2, 1, 3),
+            (3, 2, 1),
+            (5, 2, 3),
+            (6, 3, 1),
+            (7, 4, 1),
+            (8, 4, 2),
+            (99, 4, 2),
+        ] {
+            assert_eq!(
+                Position::of(body, offset),
+                Position { line, column },
+                "{offset}"
+            );
+        }
+        assert_eq!(Position::of(b"", 0).to_string(), "line 1 column 1");
+    }
+
+    #[test]
+    fn types_are_told_by_the_first_byte() {
+        for (json, expected) in [
+            ("null", JsonType::Null),
+            ("true", JsonType::Boolean),
+            ("false", JsonType::Boolean),
+            ("-1", JsonType::Number),
+            ("0.5", JsonType::Number),
+            ("\"\"", JsonType::Text),
+            ("[]", JsonType::Array),
+            ("{}", JsonType::Object),
+        ] {
+            assert_eq!(JsonType::of(json), expected, "{json}");
+        }
+    }
+}

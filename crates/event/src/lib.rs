@@ -11,6 +11,20 @@
 //! 5. [`Event::metadata`] is what matchers and `${variables}` look at;
 //! 6. [`Event::write_canonical`] writes the body.
 //!
+//! ```
+//! use kete_event::{Event, ParseError};
+//!
+//! # fn main() -> Result<(), ParseError> {
+//! let mut event = Event::parse(br#"{"type":"LOGIN","realmId":"demo","userId":"alice"}"#)?;
+//! assert_eq!(event.ordering_key(), "demo|user|alice");
+//! assert_eq!(event.redact(), 0);
+//! assert!(event.derive_id());
+//! assert_eq!(&*event.metadata().event_type, "LOGIN");
+//! assert!(event.canonical().ends_with(br#""error":null,"details":null}"#));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! This crate does no I/O, knows no runtime and logs nothing. No error, and no `Debug` output of
 //! an event, ever holds a part of an event's body.
 

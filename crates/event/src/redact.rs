@@ -143,3 +143,43 @@ fn raw(json: String) -> Box<RawValue> {
     // Masked JSON is valid JSON; if it ever were not, null is what leaks nothing.
     RawValue::from_string(json).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_last_segments_make_a_path_one_of_a_credential() {
+        for path in [
+            "users/u/reset-password",
+            "clients/c/client-secret/",
+            "clients/c/client-secret/rotated",
+            "reset-password",
+        ] {
+            assert!(root_of(path) == Root::Credential, "{path}");
+        }
+        for path in [
+            "",
+            "/",
+            "rotated",
+            "users/reset-password/x",
+            "users/u/xreset-password",
+        ] {
+            assert!(root_of(path) == Root::Anything, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_replaces_a_representation_is_json() {
+        let json: serde_json::Value = serde_json::from_str(&withheld("not valid JSON")).unwrap();
+        assert_eq!(json["withheld"], "not valid JSON");
+    }
+
+    #[test]
+    fn a_kept_value_that_a_caller_made_too_deep_becomes_null() {
+        let deep = "[".repeat(1000) + "\"x\"" + &"]".repeat(1000);
+        let mut value = Cow::Owned(RawValue::from_string(deep).unwrap());
+        assert_eq!(redact_value("anything", &mut value), 1);
+        assert_eq!(value.get(), "null");
+    }
+}

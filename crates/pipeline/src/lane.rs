@@ -11,15 +11,18 @@
 mod backoff;
 mod core;
 mod driver;
+mod handle;
 mod links;
+mod reading;
 mod recovery;
 mod refusals;
 mod reporting;
+mod sending;
 mod settings;
 mod window;
 
 pub(crate) use core::CoreSettings;
-pub(crate) use driver::{LaneHandle, LaneParts};
+pub(crate) use handle::{LaneHandle, LaneParts};
 pub use settings::{LANE_KEYS, LaneSettings, Ordering, QUEUE_ROUTE_KEYS, read_consumer_limits};
 
 #[cfg(test)]

@@ -63,7 +63,9 @@ impl Answers {
         match kind {
             BarrierKind::Ping => {
                 self.ping = Some(id);
-                Some(Question::WebSocketPing(Bytes::copy_from_slice(&id.to_be_bytes())))
+                Some(Question::WebSocketPing(Bytes::copy_from_slice(
+                    &id.to_be_bytes(),
+                )))
             }
             BarrierKind::EnginePing => {
                 self.engine.push_back(id);
@@ -168,7 +170,11 @@ mod tests {
     #[test]
     fn a_namespace_that_lets_us_in_is_not_the_next_to_be_asked_for() {
         let mut answers = Answers::default();
-        for (id, namespace) in [(1, "/kete-barrier"), (2, "/kete-barrier-2"), (3, "/kete-barrier")] {
+        for (id, namespace) in [
+            (1, "/kete-barrier"),
+            (2, "/kete-barrier-2"),
+            (3, "/kete-barrier"),
+        ] {
             let connect = packet::encode_connect(namespace, None);
             let asked = answers.ask(BarrierKind::Namespace, id);
             assert_eq!(asked, Some(Question::Packet(connect)));

@@ -53,7 +53,7 @@ mod session;
 mod upgrade;
 mod writer;
 
-pub use answers::{BARRIER_NAMESPACE, BarrierKind};
+pub use answers::{BARRIER_NAMESPACES, BarrierKind};
 pub use client::{Receiver, Sender};
 pub use connect::{connect, connect_over};
 pub use dial::ByteStream;

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, Uri, header};
 use thiserror::Error;
 use url::{Host, Position, Url};
 
-use crate::answers::BARRIER_NAMESPACE;
+use crate::answers::BARRIER_NAMESPACES;
 
 /// How to reach a Socket.IO server and how to introduce oneself.
 ///
@@ -150,9 +150,12 @@ pub enum OptionsError {
         /// The namespace found.
         namespace: String,
     },
-    /// The namespace is the one that barriers ask for.
-    #[error("the namespace \"{BARRIER_NAMESPACE}\" is used for barriers, choose another one")]
-    BarrierNamespace,
+    /// The namespace is one of [`BARRIER_NAMESPACES`].
+    #[error("the namespace \"{namespace}\" is used for barriers, choose another one")]
+    BarrierNamespace {
+        /// The namespace found.
+        namespace: String,
+    },
     /// The header is part of the WebSocket handshake.
     #[error("the header {name} belongs to the WebSocket handshake and cannot be set")]
     Header {
@@ -227,13 +230,12 @@ fn origin(url: &Url) -> Result<(Host<String>, u16), OptionsError> {
 }
 
 fn check_namespace(namespace: &str) -> Result<(), OptionsError> {
-    if namespace == BARRIER_NAMESPACE {
-        return Err(OptionsError::BarrierNamespace);
+    let owned = || namespace.to_owned();
+    if BARRIER_NAMESPACES.contains(&namespace) {
+        return Err(OptionsError::BarrierNamespace { namespace: owned() });
     }
     if !namespace.starts_with('/') || namespace.contains(',') {
-        return Err(OptionsError::Namespace {
-            namespace: namespace.to_owned(),
-        });
+        return Err(OptionsError::Namespace { namespace: owned() });
     }
     Ok(())
 }

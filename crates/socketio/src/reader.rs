@@ -16,13 +16,12 @@ use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 use tracing::debug;
 
 use crate::{
-    answers::{BARRIER_NAMESPACE, BarrierKind},
+    answers::BarrierKind,
     client::Owned,
     dial::ByteStream,
     error::CloseReason,
     inbox::{Inbox, Notification},
     outbox::Outbox,
-    packet,
     session::{Happened, Session},
 };
 
@@ -161,7 +160,7 @@ impl<S: ByteStream> Reader<S> {
                     None => Ok(debug!(id, "acknowledgement that nobody waits for ignored")),
                 }
             }
-            Happened::NamespaceBarrier => self.namespace_barrier(),
+            Happened::NamespaceBarrier { joined } => self.namespace_barrier(joined),
             Happened::EnginePong => {
                 if let Some(id) = self.outbox.answers().engine_pong() {
                     self.inbox.barrier(BarrierKind::EnginePing, id);
@@ -174,15 +173,12 @@ impl<S: ByteStream> Reader<S> {
         }
     }
 
-    fn namespace_barrier(&mut self) -> Result<(), CloseReason> {
-        let (answered, again) = self.outbox.answers().namespace();
+    fn namespace_barrier(&mut self, joined: bool) -> Result<(), CloseReason> {
+        let (answered, next) = self.outbox.answers().namespace(joined);
         if let Some(id) = answered {
             self.inbox.barrier(BarrierKind::Namespace, id);
         }
-        if again {
-            self.reply(packet::encode_connect(BARRIER_NAMESPACE, None))?;
-        }
-        Ok(())
+        next.map_or(Ok(()), |question| self.reply(question))
     }
 
     fn reply(&self, frame: bytes::Bytes) -> Result<(), CloseReason> {

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tracing::debug;
 
 use crate::{
-    answers::BARRIER_NAMESPACE,
+    answers::BARRIER_NAMESPACES,
     error::Stage,
     excerpt::Excerpt,
     packet::{self, Kind, Message, OpenPacket, Packet},
@@ -81,8 +81,10 @@ pub(crate) enum Happened {
         id: u64,
         payload: Bytes,
     },
-    /// CONNECT to the barrier namespace was answered.
-    NamespaceBarrier,
+    /// CONNECT to a barrier namespace was answered, perhaps by letting us in.
+    NamespaceBarrier {
+        joined: bool,
+    },
     EnginePong,
     NotEngineIo(Excerpt),
     EngineIo3,
@@ -200,8 +202,11 @@ impl Session {
     }
 
     fn while_ready(&mut self, message: Message) -> Step {
-        if message.namespace == BARRIER_NAMESPACE {
-            return self.about_the_barrier(message.kind);
+        if let Some(namespace) = BARRIER_NAMESPACES
+            .iter()
+            .find(|name| message.namespace == **name)
+        {
+            return about_a_barrier(namespace, message.kind);
         }
         if message.namespace != self.namespace {
             debug!("packet of another namespace ignored");
@@ -219,18 +224,6 @@ impl Session {
             },
             Kind::Disconnect => self.close(Happened::Disconnected),
             Kind::ConnectError => self.close(Happened::Refused(Excerpt::new(&message.data))),
-        }
-    }
-
-    /// A namespace that nobody has is refused; a server that has it is left again at once.
-    fn about_the_barrier(&self, kind: Kind) -> Step {
-        match kind {
-            Kind::Connect => Step {
-                reply: Some(packet::encode_disconnect(BARRIER_NAMESPACE)),
-                happened: Happened::NamespaceBarrier,
-            },
-            Kind::ConnectError => Step::happened(Happened::NamespaceBarrier),
-            _ => Step::nothing(),
         }
     }
 
@@ -256,6 +249,18 @@ impl Session {
     fn close(&mut self, happened: Happened) -> Step {
         self.state = State::Closed;
         Step::happened(happened)
+    }
+}
+
+/// A namespace that nobody has is refused; one that a server has is left again at once.
+fn about_a_barrier(namespace: &str, kind: Kind) -> Step {
+    match kind {
+        Kind::Connect => Step {
+            reply: Some(packet::encode_disconnect(namespace)),
+            happened: Happened::NamespaceBarrier { joined: true },
+        },
+        Kind::ConnectError => Step::happened(Happened::NamespaceBarrier { joined: false }),
+        _ => Step::nothing(),
     }
 }
 

@@ -25,7 +25,7 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    answers::{BARRIER_NAMESPACE, BarrierKind, ping_payload},
+    answers::{BarrierKind, Question},
     dial::ByteStream,
     error::CloseReason,
     inbox::Inbox,
@@ -131,15 +131,13 @@ impl<S: ByteStream> Writer<S> {
     }
 
     async fn barrier(&mut self, kind: BarrierKind, id: u64) -> Result<(), CloseReason> {
-        if !self.outbox.answers().ask(kind, id) {
-            return Ok(());
-        }
-        let question = match kind {
-            BarrierKind::Ping => Message::Ping(Bytes::copy_from_slice(&ping_payload(id))),
-            BarrierKind::Namespace => text(packet::encode_connect(BARRIER_NAMESPACE, None)),
-            BarrierKind::EnginePing => text(packet::PING),
+        let question = self.outbox.answers().ask(kind, id);
+        let message = match question {
+            Some(Question::WebSocketPing(payload)) => Message::Ping(payload),
+            Some(Question::Packet(packet)) => text(packet),
+            None => return Ok(()),
         };
-        in_time(self.limit, self.sink.feed(question)).await
+        in_time(self.limit, self.sink.feed(message)).await
     }
 
     async fn replies(&mut self) -> Result<(), CloseReason> {

@@ -165,7 +165,7 @@ async fn ask(sender: &Sender, receiver: &mut Receiver, name: &str) -> Value {
 
 #[tokio::test]
 async fn a_barrier_is_answered_when_the_server_has_read_everything_before_it() {
-    let arguments = ["{}", "/kete-barrier"].map(str::to_owned);
+    let arguments = ["{}", "."].map(str::to_owned);
     let (plain, welcoming) = tokio::join!(Node::start(json!({})), Node::start_with(&arguments));
     for (node, kind) in [
         (&plain, BarrierKind::Ping),

@@ -261,3 +261,61 @@ fn own_name(name: &str) -> &'static str {
         .find(|own| *own == name)
         .unwrap_or("a member that Keycloak does not name")
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn named(names: &[String]) -> Vec<Member<'_>> {
+        let value = Value {
+            raw: "null",
+            escaped: false,
+        };
+        let member = |name| Member {
+            name: Cow::Borrowed(name),
+            value,
+        };
+        names.iter().map(|name| member(name.as_str())).collect()
+    }
+
+    #[test]
+    fn the_second_of_two_is_the_repeat() {
+        let names = ["a", "b", "b", "a"].map(String::from);
+        assert_eq!(first_repeat(&named(&names)).unwrap().name, "b");
+        assert!(first_repeat(&named(&[])).is_none());
+    }
+
+    #[test]
+    fn most_of_keycloaks_names_fall_into_different_buckets() {
+        let names = [
+            "id",
+            "time",
+            "type",
+            "realmId",
+            "realmName",
+            "clientId",
+            "userId",
+            "sessionId",
+            "ipAddress",
+            "error",
+            "details",
+        ];
+        let buckets: HashSet<_> = names.iter().map(|name| bucket(name)).collect();
+        assert!(buckets.len() + 3 >= names.len(), "{buckets:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn repeats_are_found_if_and_only_if_there_are_any(
+            names in prop::collection::vec("[a-e\u{e9}]{0,3}", 0..90)
+        ) {
+            let mut seen = HashSet::new();
+            let expected = names.iter().find(|name| !seen.insert(name.as_str()));
+            let members = named(&names);
+            let found = first_repeat(&members).map(|member| &*member.name);
+            prop_assert_eq!(found, expected.map(String::as_str));
+        }
+    }
+}

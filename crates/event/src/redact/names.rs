@@ -5,7 +5,7 @@
 //!
 //! | masked | because | left alone, though near |
 //! |---|---|---|
-//! | `password`, `keystorePassword` | ends in `password` | `passwordPolicy`, `resetPasswordAllowed` |
+//! | `password`, `newPassword` | ends in `password` | `passwordPolicy`, `resetPasswordAllowed` |
 //! | `secret`, `clientSecret` | ends in `secret` | `secretQuestion`, `secretSize` |
 //! | `secret.key`, `api.key` | ends in `secretkey`, `apikey` | `site.key` |
 //! | `keyPassphrase` | ends in `passphrase` | |

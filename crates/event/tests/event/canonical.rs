@@ -77,9 +77,10 @@ fn newer_members_that_are_null_stay_null_and_are_not_made_up() {
 
 #[test]
 fn kept_json_is_compact_so_that_an_event_is_always_one_line() {
-    let json = canonical(
-        "{\"type\":\"LOGIN\",\"details\":{\"a\":[ 1 ,\n 2 ]},\"x\":{\n\t\"b c\" : \" d\\n\" ,\"e\":1.0E2}}",
-    );
+    let json = canonical(concat!(
+        "{\"type\":\"LOGIN\",\"details\":{\"a\":[ 1 ,\n 2 ]},",
+        "\"x\":{\n\t\"b c\" : \" d\\n\" ,\"e\":1.0E2}}"
+    ));
     assert!(
         json.ends_with(r#""details":{"a":[1,2]},"x":{"b c":" d\n","e":1.0E2}}"#),
         "{json}"

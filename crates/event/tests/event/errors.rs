@@ -252,3 +252,101 @@ fn an_error_carries_what_a_program_needs() {
         other => panic!("{other}"),
     }
 }
+
+/// Every field of user events and admin events, and what its value must be.
+const USER_FIELDS: [(&str, &str); 10] = [
+    ("id", "a text or null"),
+    ("time", "milliseconds since 1970 as a whole number"),
+    ("realmId", "a text or null"),
+    ("realmName", "a text or null"),
+    ("clientId", "a text or null"),
+    ("userId", "a text or null"),
+    ("sessionId", "a text or null"),
+    ("ipAddress", "a text or null"),
+    ("error", "a text or null"),
+    ("details", "an object or null"),
+];
+const ADMIN_FIELDS: [(&str, &str); 11] = [
+    ("id", "a text or null"),
+    ("time", "milliseconds since 1970 as a whole number"),
+    ("realmId", "a text or null"),
+    ("realmName", "a text or null"),
+    ("error", "a text or null"),
+    ("details", "an object or null"),
+    ("authDetails", "an object or null"),
+    ("resourcePath", "a text or null"),
+    ("representation", "a text or null"),
+    ("resourceTypeAsString", "a text or null"),
+    ("resourceId", "a text or null"),
+];
+
+#[test]
+fn every_field_refuses_every_wrong_type_and_points_at_the_value() {
+    let user = r#"{"type":"LOGIN","#;
+    let admin = r#"{"resourceType":"USER","operationType":"CREATE","#;
+    let fields = USER_FIELDS.map(|field| (user, field)).into_iter();
+    for (start, (name, must_be)) in fields.chain(ADMIN_FIELDS.map(|field| (admin, field))) {
+        for (value, is) in [
+            ("1.5", JsonType::Number),
+            ("true", JsonType::Boolean),
+            ("[]", JsonType::Array),
+            ("{}", JsonType::Object),
+            ("\"x\"", JsonType::Text),
+        ] {
+            let right = (is == JsonType::Text && must_be.starts_with("a text"))
+                || (is == JsonType::Object && must_be.starts_with("an object"));
+            let before = format!("{start}\"{name}\": ");
+            let json = format!("{before}{value}}}");
+            match Event::parse(json.as_bytes()) {
+                Ok(_) => assert!(right, "{json}"),
+                Err(ParseError::WrongType {
+                    field,
+                    position,
+                    expected,
+                    found,
+                }) => {
+                    assert!(!right, "{json}");
+                    let column = before.len() + 1;
+                    assert_eq!((field, expected, found), (name, must_be, is), "{json}");
+                    assert_eq!(position, Position { line: 1, column }, "{json}");
+                }
+                Err(error) => panic!("{error}: {json}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn every_field_may_be_null() {
+    for (name, _) in USER_FIELDS {
+        parse(&format!(r#"{{"type":"LOGIN","{name}":null}}"#));
+    }
+    for (name, _) in ADMIN_FIELDS {
+        parse(&format!(
+            r#"{{"resourceType":"USER","operationType":"X","{name}":null}}"#
+        ));
+    }
+}
+
+#[test]
+fn times_are_whole_numbers_of_64_bits() {
+    for (time, expected) in [("0", 0), ("-1", -1), ("9223372036854775807", i64::MAX)] {
+        let json = format!(r#"{{"type":"LOGIN","time":{time}}}"#);
+        assert_eq!(parse(&json).time, Some(expected));
+    }
+    for time in ["9223372036854775808", "1e3", "1.0", "\"1\""] {
+        let json = format!(r#"{{"type":"LOGIN","time":{time}}}"#);
+        assert!(
+            matches!(error(&json), ParseError::WrongType { field: "time", .. }),
+            "{time}"
+        );
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_not_json() {
+    assert!(matches!(
+        error("\u{feff}{\"type\":\"LOGIN\"}"),
+        ParseError::Syntax(_)
+    ));
+}

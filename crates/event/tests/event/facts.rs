@@ -98,7 +98,10 @@ fn ordering_keys_of_admin_events_go_by_their_path() {
 #[test]
 fn a_users_own_events_and_those_about_it_share_a_key() {
     let login = r#"{"type":"LOGIN","realmId":"r","userId":"u1"}"#;
-    let update = r#"{"resourceType":"USER","operationType":"UPDATE","realmId":"r","resourcePath":"users/u1"}"#;
+    let update = concat!(
+        r#"{"resourceType":"USER","operationType":"UPDATE","realmId":"r","#,
+        r#""resourcePath":"users/u1"}"#
+    );
     assert_eq!(parse(login).ordering_key(), parse(update).ordering_key());
 }
 
@@ -158,4 +161,38 @@ fn a_derived_id_is_written_into_the_body() {
     let id = event.id.clone().unwrap();
     let body = String::from_utf8(event.canonical()).unwrap();
     assert!(body.starts_with(&format!("{{\"id\":\"{id}\"")), "{body}");
+}
+
+#[test]
+fn kinds_and_outcomes_have_ketes_names() {
+    assert_eq!(
+        [Kind::User, Kind::Admin].map(Kind::as_str),
+        ["EVENT", "ADMIN_EVENT"]
+    );
+    assert_eq!(
+        [Outcome::Success, Outcome::Error].map(Outcome::as_str),
+        ["SUCCESS", "ERROR"]
+    );
+}
+
+#[test]
+fn a_failed_admin_operation_keeps_its_type_and_is_an_error() {
+    let json = r#"{"resourceType":"USER","operationType":"CREATE","error":"conflict"}"#;
+    let metadata = parse(json).metadata();
+    assert_eq!(
+        (&*metadata.event_type, metadata.outcome),
+        ("USER_CREATE", Outcome::Error)
+    );
+}
+
+#[test]
+fn metadata_is_the_same_however_an_event_came() {
+    let webhook = parse(WEBHOOK_USER_CREATE).metadata();
+    assert_eq!(webhook, parse(KEYCLOAK_USER_CREATE).metadata());
+    assert_eq!(
+        parse(WEBHOOK_LOGIN).metadata(),
+        parse(KEYCLOAK_LOGIN).metadata()
+    );
+    let polled = parse(ADMIN_API_LOGIN);
+    assert_eq!(polled.ordering_key(), parse(WEBHOOK_LOGIN).ordering_key());
 }

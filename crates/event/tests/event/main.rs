@@ -9,10 +9,12 @@
 mod canonical;
 mod errors;
 mod facts;
+mod keycloak_names;
 mod properties;
 mod redaction;
 mod shapes;
 mod variables;
+mod webhook;
 
 use kete_event::{AdminFields, Event, Fields, UserFields};
 

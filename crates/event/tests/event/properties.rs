@@ -130,8 +130,8 @@ fn body() -> impl Strategy<Value = String> {
     })
 }
 
-/// If the body is an event: canonical JSON is one line of valid JSON that reads and writes as itself,
-/// before and after redaction.
+/// If the body is an event: canonical JSON is one line of valid JSON that reads and writes as
+/// itself, before and after redaction.
 fn check(body: &[u8]) -> Result<bool, TestCaseError> {
     let Ok(mut event) = Event::parse(body) else {
         return Ok(false);
@@ -202,7 +202,7 @@ proptest! {
     #[test]
     fn damaged_bodies_never_panic_and_hold_where_they_are_still_events(
         sample in prop::sample::select(&SAMPLES[..]),
-        damage in prop::collection::vec((any::<prop::sample::Index>(), damaging_byte(), 0..3_u8), 1..6),
+        damage in prop::collection::vec(damage(), 1..6),
     ) {
         let mut bytes = sample.as_bytes().to_vec();
         for (index, byte, how) in damage {
@@ -230,6 +230,68 @@ proptest! {
     }
 
     #[test]
+    fn keycloaks_own_user_events_come_out_byte_for_byte(
+        texts in prop::collection::vec(prop::option::of("[ -~\\n\u{e9}]{0,12}[a-z]"), 7),
+        time in any::<i64>(),
+        details in prop::option::of(prop::collection::btree_map("[a-z]{1,4}", "[ -~]{0,8}", 0..5)),
+    ) {
+        let text = |index: usize| serde_json::to_string(&texts[index]).unwrap();
+        let body = format!(
+            concat!(
+                r#"{{"id":{},"time":{},"type":"LOGIN","realmId":{},"realmName":{},"clientId":{},"#,
+                r#""userId":{},"sessionId":{},"ipAddress":null,"error":{},"details":{}}}"#
+            ),
+            text(0),
+            time,
+            text(1),
+            text(2),
+            text(3),
+            text(4),
+            text(5),
+            text(6),
+            serde_json::to_string(&details).unwrap()
+        );
+        prop_assert_eq!(canonical(&body), body);
+    }
+
+    #[test]
+    fn ordering_keys_are_equal_for_one_user_of_one_realm_and_for_no_one_else(
+        one in ("[ab]", "[ab]"),
+        other in ("[ab]", "[ab]"),
+        session in "[a-z]{0,3}",
+    ) {
+        let login = |(realm, id): &(String, String)| {
+            let json = json!({
+                "type": "LOGIN", "realmId": realm, "userId": id, "sessionId": session,
+            });
+            parse(&json.to_string()).ordering_key()
+        };
+        let change = |(realm, id): &(String, String)| {
+            let json = json!({
+                "operationType": "UPDATE", "resourceType": "USER", "realmId": realm,
+                "resourcePath": format!("users/{id}/groups/{session}"),
+            });
+            parse(&json.to_string()).ordering_key()
+        };
+        prop_assert_eq!(login(&one), change(&one));
+        prop_assert_eq!(login(&one) == change(&other), one == other);
+    }
+
+    #[test]
+    fn no_secret_is_left_in_details_and_unknown_members(
+        members in prop::collection::btree_map("[a-c]{1,2}", with_secrets(), 1..4),
+    ) {
+        let object = object(&members.into_iter().collect::<Vec<_>>());
+        let body = format!(r#"{{"type":"LOGIN","details":{object},"somethingNew":{object}}}"#);
+        let mut event = parse(&body);
+        let masked = event.redact();
+        let after = String::from_utf8(event.canonical()).unwrap();
+        prop_assert!(!after.contains(SECRET), "{}", after);
+        prop_assert_eq!(after.matches(HARMLESS).count(), body.matches(HARMLESS).count());
+        prop_assert_eq!(masked > 0, body.contains(SECRET));
+    }
+
+    #[test]
     fn no_secret_is_left_and_nothing_else_is_lost(representation in with_secrets()) {
         let json = json!({
             "operationType": "CREATE",
@@ -248,6 +310,11 @@ proptest! {
             prop_assert_eq!(after, representation);
         }
     }
+}
+
+/// Where, with what, and whether to replace, to insert or to remove.
+fn damage() -> impl Strategy<Value = (prop::sample::Index, u8, u8)> {
+    (any::<prop::sample::Index>(), damaging_byte(), 0..3_u8)
 }
 
 fn damaging_byte() -> impl Strategy<Value = u8> {

@@ -55,9 +55,9 @@ fn the_password_of_a_new_user_is_masked() {
     assert!(body.contains(r#"{\"type\":\"password\",\"value\":\"**********\",\"temporary\""#));
 }
 
-/// One representation per line, as Keycloak writes them: a user, a client, an identity provider, a
-/// realm, authenticator settings, generated keys, pairs of names and values, two requests that carry
-/// a credential, arrays of all this, and names in other spellings.
+/// One representation per line, as Keycloak writes them: a user, a client, an identity provider,
+/// a realm, authenticator settings, generated keys, pairs of names and values, two requests that
+/// carry a credential, arrays of all this, and names in other spellings.
 const REPRESENTATIONS: &str = include_str!("../data/representations.ndjson");
 
 #[test]
@@ -217,4 +217,69 @@ fn secrets_in_unknown_members_are_masked_too() {
         r#""credentials":["**********"]}"#
     );
     assert!(body.ends_with(end), "{body}");
+}
+
+#[test]
+fn a_representation_cut_off_anywhere_leaks_nothing() {
+    for representation in REPRESENTATIONS.lines() {
+        for end in 1..representation.len() {
+            let (after, masked) = redacted(&representation[..end]);
+            assert_eq!(after, r#"{"withheld":"not valid JSON"}"#);
+            assert_eq!(masked, 1);
+        }
+    }
+}
+
+#[test]
+fn a_representation_with_one_damaged_byte_leaks_nothing() {
+    for representation in REPRESENTATIONS.lines() {
+        for at in 0..representation.len() {
+            // Within a name the damage may well make another name of it.
+            if representation.as_bytes()[at].is_ascii_alphanumeric() {
+                continue;
+            }
+            let mut damaged = representation.as_bytes().to_vec();
+            damaged.remove(at);
+            let damaged = String::from_utf8(damaged).unwrap();
+            let (after, _) = redacted(&damaged);
+            let was_a_separator = b"._- ".contains(&representation.as_bytes()[at]);
+            if serde_json::from_str::<serde_json::Value>(&damaged).is_err() {
+                assert_eq!(after, r#"{"withheld":"not valid JSON"}"#, "{damaged}");
+            } else if was_a_separator {
+                assert!(!after.contains("SECRET"), "{after}");
+            }
+        }
+    }
+}
+
+#[test]
+fn user_events_have_no_representation_to_mask() {
+    let json = r#"{"type":"LOGIN","representation":"{\"password\":\"x\"}"}"#;
+    let mut event = parse(json);
+    // It is an unknown member there, a text that holds JSON, and is read as such.
+    assert_eq!(event.redact(), 1);
+    assert_eq!(event.extra[0].1.get(), r#""{\"password\":\"**********\"}""#);
+}
+
+#[test]
+fn the_order_of_events_and_their_routing_do_not_depend_on_redaction() {
+    let mut event = parse(ADMIN_API_USER_CREATE);
+    let before = (event.metadata(), event.ordering_key());
+    event.redact();
+    assert_eq!((event.metadata(), event.ordering_key()), before);
+}
+
+#[test]
+fn a_derived_id_is_no_fingerprint_of_a_secret() {
+    let id = |password: &str| {
+        let json = format!(
+            r#"{{"resourceType":"USER","operationType":"CREATE",
+                "representation":"{{\"password\":\"{password}\"}}"}}"#
+        );
+        let mut event = parse(&json);
+        event.redact();
+        event.derive_id();
+        event.id.unwrap().into_owned()
+    };
+    assert_eq!(id("hunter2"), id("correct horse"));
 }

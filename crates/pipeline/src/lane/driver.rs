@@ -1,7 +1,6 @@
 //! The task of a lane: it does what the core decides and tells it what happened.
 
 use std::collections::{HashMap, VecDeque};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,14 +8,14 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, SelectAll};
 use futures_util::{FutureExt, StreamExt, stream};
-use kete_queue::{Queue, Record, Sequence, Shed, Slice, Target};
+use kete_queue::{Queue, Sequence, Shed};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::backoff::Backoff;
-use super::core::{Action, Core, CoreSettings, Doomed};
+use super::core::{Action, Core, Doomed};
+use super::handle::{Command, LaneParts};
 use super::links::LinkId;
 use super::reporting::Reporter;
 use super::window::Ordinal;
@@ -26,101 +25,26 @@ use crate::{
     DeadLetters, Destination, Link,
 };
 
-/// How many records are read at once: enough to spread the cost of a read, few enough that
-/// confirmations are not kept waiting.
-const READ_EVENTS: usize = 512;
-
 /// How many reports of connections are taken before the lane looks at everything else.
 const EVENTS_AT_ONCE: usize = 64;
-
-/// What a lane needs.
-pub(crate) struct LaneParts {
-    pub(crate) queue: Arc<dyn Queue>,
-    pub(crate) entry: RouterEntry,
-    pub(crate) destination: Arc<dyn Destination>,
-    pub(crate) dead_letters: Arc<DeadLetters>,
-    pub(crate) settings: CoreSettings,
-}
-
-/// A running lane. Dropping it aborts the task.
-pub(crate) struct LaneHandle {
-    commands: mpsc::Sender<Command>,
-    task: JoinHandle<LaneEnd>,
-}
-
-/// What a lane left behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct LaneEnd {
-    /// Whether it had to give up waiting.
-    pub(crate) timed_out: bool,
-}
-
-#[derive(Debug)]
-enum Command {
-    /// Go on until nothing is left, but not beyond this.
-    Drain(Option<Instant>),
-    /// Send nothing more, wait for what is on connections, but not beyond this.
-    Stop(Instant),
-    /// Close the connections when what they carry is confirmed, and open new ones.
-    Retire,
-}
-
-impl LaneHandle {
-    pub(crate) fn start(parts: LaneParts) -> LaneHandle {
-        let (commands, inbox) = mpsc::channel(4);
-        let task = tokio::spawn(Lane::new(parts, inbox).run());
-        LaneHandle { commands, task }
-    }
-
-    /// Asks the lane to end when everything is settled, or at the deadline.
-    pub(crate) async fn drain(&self, until: Option<Instant>) {
-        let _ended_already = self.commands.send(Command::Drain(until)).await;
-    }
-
-    /// Asks the lane to end when what is on connections is confirmed, or at the deadline.
-    pub(crate) async fn stop(&self, until: Instant) {
-        let _ended_already = self.commands.send(Command::Stop(until)).await;
-    }
-
-    /// Asks the lane to replace its connections.
-    pub(crate) async fn retire(&self) {
-        let _ended_already = self.commands.send(Command::Retire).await;
-    }
-
-    /// Waits until the lane has ended. Cancelling the wait changes nothing.
-    pub(crate) async fn ended(&mut self) -> LaneEnd {
-        match (&mut self.task).await {
-            Ok(end) => end,
-            Err(stopped) => {
-                error!(error = %stopped, "a lane ended unexpectedly");
-                LaneEnd { timed_out: true }
-            }
-        }
-    }
-}
-
-impl Drop for LaneHandle {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
 
 type Attempt = BoxFuture<'static, Result<Link, ConnectFailure>>;
 type Storing = BoxFuture<'static, (Ordinal, Result<(), DeadLetterError>)>;
 
-struct Lane {
-    core: Core,
-    queue: Arc<dyn Queue>,
-    entry: RouterEntry,
+/// A lane at work.
+pub(super) struct Lane {
+    pub(super) core: Core,
+    pub(super) queue: Arc<dyn Queue>,
+    pub(super) entry: RouterEntry,
     /// The route's own matchers, with the answers it gave before.
-    matchers: Table,
-    destination: Arc<dyn Destination>,
+    pub(super) matchers: Table,
+    pub(super) destination: Arc<dyn Destination>,
     dead_letters: Arc<DeadLetters>,
     inbox: mpsc::Receiver<Command>,
-    appended: watch::Receiver<Sequence>,
-    shed: watch::Receiver<Shed>,
+    pub(super) appended: watch::Receiver<Sequence>,
+    pub(super) shed: watch::Receiver<Shed>,
     /// The next record to read.
-    next: Sequence,
+    pub(super) next: Sequence,
     connections: HashMap<LinkId, Box<dyn Connection>>,
     reports: SelectAll<BoxStream<'static, (LinkId, ConnectionEvent)>>,
     attempt: Option<Attempt>,
@@ -138,7 +62,7 @@ struct Ending {
 }
 
 impl Lane {
-    fn new(parts: LaneParts, inbox: mpsc::Receiver<Command>) -> Lane {
+    pub(super) fn new(parts: LaneParts, inbox: mpsc::Receiver<Command>) -> Lane {
         let LaneParts {
             queue,
             entry,
@@ -169,13 +93,12 @@ impl Lane {
         }
     }
 
-    async fn run(mut self) -> LaneEnd {
+    pub(super) async fn run(mut self) {
         loop {
             self.fill().await;
             self.step();
-            if let ControlFlow::Break(end) = self.is_over() {
-                self.close().await;
-                return end;
+            if self.is_over() {
+                return self.close().await;
             }
             self.wait().await;
         }
@@ -320,113 +243,7 @@ impl Lane {
         );
     }
 
-    /// Drops the oldest events that are on no connection, those beyond the window too.
-    async fn shed(&mut self) {
-        let shed = *self.shed.borrow_and_update();
-        let mut dropped = 0;
-        loop {
-            let lag = self.lag();
-            let bytes = lag.bytes.saturating_sub(shed.to_bytes);
-            let events = lag.events.saturating_sub(shed.to_events);
-            if bytes == 0 && events == 0 {
-                break;
-            }
-            let mut step = self.core.drop_oldest(bytes, events);
-            if step == 0 {
-                step = self.skip_one().await;
-            }
-            if step == 0 {
-                break;
-            }
-            dropped += step;
-            self.settle();
-        }
-        if dropped > 0 {
-            self.entry.metrics.dropped_oldest.inc_by(dropped);
-            let (route, policy) = (&*self.entry.name, "drop-oldest");
-            warn!(
-                route,
-                dropped, policy, "the route is too far behind; oldest events dropped"
-            );
-        }
-    }
-
-    /// Settles the next wanted record unread. Returns how many events that dropped.
-    async fn skip_one(&mut self) -> u64 {
-        loop {
-            let slice = self.read(1, 1).await;
-            if slice.next == self.next {
-                return 0;
-            }
-            let wanted = slice.records.iter().any(|record| self.wants(record));
-            self.core.settle_sequences(self.next..=slice.next - 1);
-            self.next = slice.next;
-            if wanted {
-                return 1;
-            }
-        }
-    }
-
     // === what follows from it ===
-
-    /// Reads records while the window has room.
-    async fn fill(&mut self) {
-        loop {
-            let (events, bytes) = self.core.room();
-            if events == 0 || self.stops() {
-                return;
-            }
-            self.appended.mark_unchanged();
-            let slice = self.read(events.min(READ_EVENTS), bytes).await;
-            if slice.next == self.next {
-                return;
-            }
-            self.take(slice);
-        }
-    }
-
-    async fn read(&mut self, events: usize, bytes: u64) -> Slice {
-        match self.queue.read(self.next, events, bytes).await {
-            Ok(slice) => slice,
-            Err(error) => {
-                let (route, error) = (&*self.entry.name, error.to_string());
-                error!(route, error, "the queue cannot be read; the route waits");
-                Slice {
-                    records: Vec::new(),
-                    next: self.next,
-                }
-            }
-        }
-    }
-
-    fn take(&mut self, slice: Slice) {
-        for record in slice.records {
-            let sequence = record.sequence;
-            if self.next < sequence {
-                // What is missing was settled by everyone who wanted it.
-                self.core.settle_sequences(self.next..=sequence - 1);
-            }
-            self.next = sequence + 1;
-            if self.wants(&record) {
-                let prepared = self.destination.prepare(&record);
-                self.core.read(record, prepared);
-            } else {
-                self.core.settle_sequences(sequence..=sequence);
-            }
-        }
-        if self.next < slice.next {
-            self.core.settle_sequences(self.next..=slice.next - 1);
-            self.next = slice.next;
-        }
-    }
-
-    fn wants(&self, record: &Record) -> bool {
-        let addressed = match &record.header.target {
-            Target::AllRoutes => true,
-            Target::Route(route) => *route == self.entry.name,
-        };
-        addressed && !self.matchers.wanted(&record.header.metadata).is_empty()
-    }
 
     /// Lets the core decide, and does it.
     fn step(&mut self) {
@@ -501,7 +318,7 @@ impl Lane {
         self.storing = Some(storing.boxed());
     }
 
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         let settled = self.core.take_settled();
         if !settled.is_empty() {
             self.queue.settle(self.entry.consumer, &settled);
@@ -525,25 +342,21 @@ impl Lane {
 
     // === the end ===
 
-    fn stops(&self) -> bool {
+    pub(super) fn stops(&self) -> bool {
         self.ending.is_some_and(|ending| !ending.drains)
     }
 
-    fn is_over(&self) -> ControlFlow<LaneEnd> {
+    /// Whether nothing is left to wait for, or no time.
+    fn is_over(&self) -> bool {
         let Some(ending) = self.ending else {
-            return ControlFlow::Continue(());
+            return false;
         };
         let left = if ending.drains {
             self.lag().events > 0
         } else {
             self.core.outstanding() > 0 || !self.doomed.is_empty()
         };
-        let late = ending.until.is_some_and(|until| until <= Instant::now());
-        match (left, late) {
-            (false, _) => ControlFlow::Break(LaneEnd { timed_out: false }),
-            (true, true) => ControlFlow::Break(LaneEnd { timed_out: true }),
-            (true, false) => ControlFlow::Continue(()),
-        }
+        !left || ending.until.is_some_and(|until| until <= Instant::now())
     }
 
     async fn close(&mut self) {
@@ -560,7 +373,7 @@ impl Lane {
         }
     }
 
-    fn lag(&self) -> kete_queue::Lag {
+    pub(super) fn lag(&self) -> kete_queue::Lag {
         self.queue.lag(self.entry.consumer)
     }
 }

@@ -132,6 +132,24 @@ async fn a_finite_job_that_is_asked_to_stop_does() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_job_that_is_stopped_while_one_of_two_routes_is_done_ends() {
+    let mut machine = machine(ROOMY);
+    let (dead, well) = (Shelf::default(), Shelf::default());
+    dead.set_down(true);
+    machine.supervisor.add_lane(lane("dead", dead));
+    machine.supervisor.add_lane(lane("a-well", well.clone()));
+    machine
+        .supervisor
+        .add_source(source("lines", true, Lines(vec![login("1", "a")])));
+    let report = machine
+        .supervisor
+        .run(tokio::time::sleep(60 * SECOND), GRACE)
+        .await;
+    assert_eq!(&*report.undelivered[0].0, "dead");
+    assert_eq!((report.undelivered.len(), well.ids().len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_repeat_shares_the_receipt_of_the_first() {
     let mut machine = machine(ROOMY);
     let shelf = Shelf::default();

@@ -206,11 +206,19 @@ fn the_namespace_ends_the_session_and_other_namespaces_do_not() {
 fn the_barrier_namespace_answers_by_refusing_or_is_left_at_once() {
     let mut table = Table::ready();
     let refused = r#"44/kete-barrier,{"message":"Invalid namespace"}"#;
-    assert_eq!(table.happens(refused), Happened::NamespaceBarrier);
+    assert_eq!(
+        table.happens(refused),
+        Happened::NamespaceBarrier { joined: false }
+    );
     let step = table.get(r#"40/kete-barrier,{"sid":"b"}"#);
     assert_eq!(step.reply, Some(Bytes::from_static(b"41/kete-barrier,")));
-    assert_eq!(step.happened, Happened::NamespaceBarrier);
+    assert_eq!(step.happened, Happened::NamespaceBarrier { joined: true });
     table.is_ignored("41/kete-barrier,");
+    let second = table.get(r#"40/kete-barrier-2,{"sid":"b"}"#);
+    assert_eq!(
+        second.reply,
+        Some(Bytes::from_static(b"41/kete-barrier-2,"))
+    );
     assert_eq!(table.happens("3"), Happened::EnginePong);
 }
 

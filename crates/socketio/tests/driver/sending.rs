@@ -56,8 +56,8 @@ async fn the_namespace_barrier_asks_once_at_a_time_and_leaves_a_namespace_that_e
     server.say(r#"40/kete-barrier,{"sid":"b"}"#).await;
     assert_eq!(next(&mut receiver).await, "Barrier(1)");
     assert_eq!(server.hear_text().await, "41/kete-barrier,");
-    assert_eq!(server.hear_text().await, "40/kete-barrier,");
-    server.say(r#"44/kete-barrier,"Invalid namespace""#).await;
+    assert_eq!(server.hear_text().await, "40/kete-barrier-2,");
+    server.say(r#"44/kete-barrier-2,"Invalid namespace""#).await;
     assert_eq!(next(&mut receiver).await, "Barrier(3)");
 }
 

@@ -1,6 +1,8 @@
 // A socket.io server that counts what its handlers were called for and tells when asked.
 //
-// Usage: node server.mjs '{"pingInterval":300}' [/another-namespace] (options of socket.io). Prints its
+// Usage: node server.mjs '{"pingInterval":300}' [regular expression of more namespaces], the first
+// being options of socket.io. Prints its port on one line and ends when its standard input does, so
+// that no test leaves it behind.
 
 import { createServer } from "node:http";
 import { Server } from "socket.io";
@@ -15,7 +17,7 @@ io.of("/guarded").use((socket, next) => {
 });
 
 const namespaces = ["/", "/guarded"];
-if (process.argv[3]) namespaces.push(process.argv[3]);
+if (process.argv[3]) namespaces.push(new RegExp(process.argv[3]));
 for (const namespace of namespaces) io.of(namespace).on("connection", serve);
 
 function serve(socket) {

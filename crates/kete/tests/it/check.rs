@@ -1,0 +1,191 @@
+//! `kete check`: layers, files that cannot be read, and its two formats.
+
+use std::fs;
+
+use super::harness::{file, kete, run_to_end, with_settings};
+
+const RIGHT: &[&str] =
+    &["kete.sources.input.kind=stdin", "kete.routes.all.destination.kind=stdout"];
+
+const FILE: &str = "\
+kete.sources.input.kind=stdin
+kete.routes.shop.event-matchers.login=glob:LOGIN*
+kete.routes.shop.destination.kind=socketio
+kete.routes.shop.destination.url=http://localhost:3000
+kete.routes.shop.destination.event-name=keycloak-event
+kete.routes.shop.destination.headers.Authorization=Bearer very-secret
+kete.routes.old.enabled=off
+";
+
+#[test]
+fn a_right_configuration_is_summed_up() {
+    let (_directory, path) = file("kete.properties", FILE);
+    let ended = run_to_end(kete().arg("check").arg("--config").arg(&path), b"");
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    assert_eq!(
+        ended.stdout,
+        "\
+the configuration is right: no mistakes
+
+source input
+  kind                 stdin
+route shop
+  realms               all
+  event types          any of login=glob:LOGIN*
+  destination          socketio
+  url                  http://localhost:3000
+  event-name           keycloak-event
+  headers.Authorization (hidden)
+  confirm              barrier (default)
+route old is disabled, and nothing else of it was checked
+process
+  queue                in memory, at most 20000 events and 16777216 bytes
+  dead letters         not kept (kete.dead-letters.path)
+  metrics              not served (kete.admin.bind)
+"
+    );
+}
+
+#[test]
+fn json_is_one_document_with_places_and_a_summary() {
+    let text = format!("{FILE}kete.metrics.enabled=true\n");
+    let (_directory, path) = file("kete.properties", &text);
+    let mut check = kete();
+    check.args(["check", "--format", "json", "--config"]).arg(&path);
+    let ended = run_to_end(&mut check, b"");
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("very-secret"), "{}", ended.stdout);
+    let answer: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(answer["ok"], true);
+    assert_eq!((&answer["errors"], &answer["warnings"]), (&0.into(), &1.into()));
+    let warning = &answer["diagnostics"][0];
+    assert_eq!(warning["code"], "unused-key");
+    assert_eq!(warning["file"], path.to_str().unwrap());
+    assert_eq!(warning["line"], 8);
+    assert_eq!(warning["key"], "kete.metrics.enabled");
+    let summary = &answer["summary"];
+    assert_eq!(summary["routes"][0]["name"], "shop");
+    assert_eq!(summary["routes"][0]["eventMatchers"]["matchers"][0]["pattern"], "glob:LOGIN*");
+    assert_eq!(summary["routes"][0]["destination"]["kind"], "socketio");
+    assert_eq!(summary["disabledRoutes"][0], "old");
+    assert_eq!(summary["deadLetters"], serde_json::Value::Null);
+}
+
+#[test]
+fn json_of_a_wrong_configuration_has_no_summary() {
+    let mut check = with_settings("check", &["kete.routes.all.destination.kind=stdout"]);
+    let ended = run_to_end(check.args(["--format", "json"]), b"");
+    assert_eq!(ended.code, Some(2));
+    let answer: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(answer["ok"], false);
+    assert_eq!(answer["diagnostics"][0]["code"], "no-source");
+    assert_eq!(answer["summary"], serde_json::Value::Null);
+}
+
+#[test]
+fn later_files_win_then_the_environment_then_set() {
+    let (_first, first) = file("first.properties", FILE);
+    let (_second, second) =
+        file("second.properties", "kete.routes.shop.destination.event-name=second\n");
+    let url = |command: &mut std::process::Command, expected: &str| {
+        let ended = run_to_end(command, b"");
+        assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+        let line = format!("  event-name           {expected}\n");
+        assert!(ended.stdout.contains(&line), "{expected}: {}", ended.stdout);
+    };
+    let mut check = kete();
+    check.arg("check").arg("--config").arg(&first).arg("--config").arg(&second);
+    url(&mut check, "second");
+    check.env("KETE__ROUTES__SHOP__DESTINATION__EVENT_NAME", "environment");
+    url(&mut check, "environment");
+    check.args(["--set", "kete.routes.shop.destination.event-name=set"]);
+    url(&mut check, "set");
+}
+
+#[test]
+fn the_environment_alone_is_a_configuration() {
+    let mut check = kete();
+    check.arg("check").env("KETE__SOURCES__INPUT__KIND", "stdin");
+    check.env("kete.routes.all.destination.kind", "stdout");
+    let ended = run_to_end(&mut check, b"");
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing.properties");
+    for (path, why) in [(directory.path(), "this is a directory"), (&missing, "no such file")] {
+        for subcommand in ["check", "run", "explain"] {
+            let ended = run_to_end(kete().arg(subcommand).arg("--config").arg(path), b"");
+            assert_eq!(ended.code, Some(2), "{subcommand}");
+            let said = ended.stdout + &ended.stderr;
+            let place = format!("error[unreadable-file]: {}\n", path.display());
+            assert!(said.contains(&place) && said.contains(why), "{subcommand}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_set_without_a_value_is_refused_and_not_repeated() {
+    let ended = run_to_end(&mut with_settings("check", &["kete.x very-secret"]), b"");
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stdout.contains("error[bad-set]: --set"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("very-secret"), "{}", ended.stdout);
+}
+
+#[test]
+fn unknown_keys_can_be_made_warnings() {
+    let settings = [RIGHT, &["kete.unknown-keys=warn", "kete.routes.all.shape=round"]].concat();
+    let ended = run_to_end(&mut with_settings("check", &settings), b"");
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    let warning = "warning[unknown-key]: --set: kete.routes.all.shape\n";
+    assert!(ended.stdout.starts_with(warning), "{}", ended.stdout);
+}
+
+#[test]
+fn keys_of_kete_without_meaning_here_are_warnings() {
+    let ours = ["kete.metrics.enabled=true", "kete.support-the-project-message=false"];
+    let ended = run_to_end(&mut with_settings("check", &[RIGHT, &ours].concat()), b"");
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    assert_eq!(ended.stdout.matches("warning[unused-key]").count(), 2, "{}", ended.stdout);
+    assert!(ended.stdout.contains("kete.admin.bind decides"), "{}", ended.stdout);
+}
+
+#[test]
+fn switched_off_means_that_nothing_else_counts() {
+    let settings = ["kete.enabled=false", "kete.routes.all.destination.kind=nonsense"];
+    for subcommand in ["check", "run", "explain"] {
+        let ended = run_to_end(&mut with_settings(subcommand, &settings), b"");
+        assert_eq!(ended.code, Some(0), "{subcommand}: {}", ended.stderr);
+        let said = ended.stdout + &ended.stderr;
+        assert!(said.contains("kete.enabled=false"), "{subcommand}: {said}");
+    }
+}
+
+#[test]
+fn a_route_may_have_any_name_that_a_key_can_hold() {
+    let text = "kete.sources.in\\ put.kind=stdin\nkete.routes.R\\u00F6ute_1\\ a.destination.kind=stdout\n";
+    let (_directory, path) = file("kete.properties", text);
+    let ended = run_to_end(kete().arg("check").arg("--config").arg(&path), b"");
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    assert!(ended.stdout.contains("route Röute_1 a\n"), "{}", ended.stdout);
+}
+
+#[test]
+fn no_file_is_written_and_no_port_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let path = directory.path().join("dead.ndjson");
+    let settings = [
+        format!("kete.dead-letters.path={}", path.display()),
+        format!("kete.admin.bind={address}"),
+        format!("kete.sources.hook.bind={address}"),
+        "kete.sources.hook.kind=webhook".to_owned(),
+    ];
+    let ours: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let ended = run_to_end(&mut with_settings("check", &[RIGHT, &ours].concat()), b"");
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}

@@ -1,0 +1,59 @@
+//! `kete explain`: what it says about events, in both formats.
+
+use super::harness::{Ended, assert_same_as_file, crate_directory, run_to_end, with_settings};
+
+const ROUTES: &[&str] = &[
+    "kete.routes.logins.realm-matchers.demo=list:demo",
+    "kete.routes.logins.event-matchers.login=glob:LOGIN*",
+    "kete.routes.logins.destination.kind=socketio",
+    "kete.routes.logins.destination.url=http://localhost:3000",
+    "kete.routes.logins.destination.event-name=keycloak:${eventTypeKebabCase}",
+    "kete.routes.audit.event-matchers.a-changes=regex:.*_(CREATE|UPDATE|DELETE)",
+    "kete.routes.audit.event-matchers.b-groups=glob:not:GROUP*",
+    "kete.routes.audit.event-match-mode=all",
+    "kete.routes.audit.destination.kind=socketio",
+    "kete.routes.audit.destination.url=http://localhost:3000",
+    "kete.routes.audit.destination.event-name={{ resourceType }}:{{ details.username }}",
+];
+
+fn input() -> Vec<u8> {
+    std::fs::read(crate_directory().join("tests/explain/events.json")).unwrap()
+}
+
+fn explain(arguments: &[&str]) -> Ended {
+    run_to_end(with_settings("explain", ROUTES).args(arguments), &input())
+}
+
+#[test]
+fn people_read_who_takes_each_event_and_why() {
+    let ended = explain(&[]);
+    assert_eq!(ended.code, Some(1), "a line is bad: {}", ended.stderr);
+    let path = crate_directory().join("tests/explain/human.expected");
+    assert_same_as_file(&ended.stdout, &path);
+}
+
+#[test]
+fn programs_read_one_json_object_per_event() {
+    let ended = explain(&["--format", "json"]);
+    assert_eq!(ended.code, Some(1), "a line is bad: {}", ended.stderr);
+    for line in ended.stdout.lines() {
+        assert!(serde_json::from_str::<serde_json::Value>(line).unwrap().is_object());
+    }
+    let path = crate_directory().join("tests/explain/json.expected");
+    assert_same_as_file(&ended.stdout, &path);
+}
+
+#[test]
+fn good_events_alone_end_with_0_and_no_source_is_needed() {
+    let event = b"{\"id\":\"1\",\"time\":1,\"type\":\"LOGIN\",\"realmName\":\"demo\"}\n";
+    let ended = run_to_end(&mut with_settings("explain", ROUTES), event);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stdout.contains("event name keycloak:login\n"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_wrong_configuration_is_refused() {
+    let ended = run_to_end(&mut with_settings("explain", &["kete.routes.a.enabled=false"]), b"");
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("error[no-route]"), "{}", ended.stderr);
+}

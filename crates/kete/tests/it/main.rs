@@ -1,0 +1,13 @@
+//! The command as its users meet it: the built binary, real files, pipes, ports and signals.
+//!
+//! Nothing here looks inside. Whatever could wait for ever has a deadline, and nothing waits for
+//! time to pass.
+
+mod admin;
+mod check;
+mod examples;
+mod explain;
+mod harness;
+mod run;
+mod usage;
+mod wrong;
