@@ -15,11 +15,13 @@ mod pool;
 mod pool_settings;
 mod settings;
 mod target;
+mod tls;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use deadpool::managed::Object;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use kete_event::Metadata;
@@ -36,12 +38,13 @@ use tokio_util::task::TaskTracker;
 
 use self::barrier::BarrierMemory;
 use self::connection::Context;
+use self::maintenance::maintain;
 use self::pool::{Lent, Wires};
 use self::pool_settings::PoolSettings;
 use self::settings::{Confirm, SocketIoSettings};
 
 /// `destination.kind=socketio`.
-pub(crate) static KIND: DestinationKind = DestinationKind {
+pub(crate) const KIND: DestinationKind = DestinationKind {
     name: "socketio",
     doc: "a Socket.IO server of version 3 or later",
     keys: settings::KEYS,
@@ -49,12 +52,204 @@ pub(crate) static KIND: DestinationKind = DestinationKind {
 };
 
 fn check(section: &DestinationSection<'_>) -> Option<Box<dyn DestinationPlan>> {
-    let settings = settings::read(section.scope)?;
+    let mut settings = settings::read(section.scope)?;
     let mut lane = *section.lane;
     lane.one_per_key = settings.confirm == Confirm::Ack;
-    let emitter = Emitter {
-        event_name: settings.event_name,
-        serializer: Arc::clone(section.serializer),
-    };
-    Some(Box::new(Plan { settings: settings.rest, emitter, lane }))
+    if lane.ordering == KeyOrdering::Total {
+        settings.pool = settings.pool.single();
+    }
+    Some(Box::new(Plan { settings, serializer: Arc::clone(section.serializer), lane }))
 }
+
+/// A checked section.
+struct Plan {
+    settings: SocketIoSettings,
+    serializer: Arc<dyn Serializer>,
+    lane: LaneSettings,
+}
+
+impl DestinationPlan for Plan {
+    fn build(self: Box<Self>) -> Result<Arc<dyn Destination>, String> {
+        let Plan { settings, serializer, .. } = *self;
+        let mut options = settings.options;
+        if settings::is_secure(&options.url) {
+            options.tls = Some(tls::with_system_roots()?);
+        }
+        let context = Context {
+            peer: target::peer(&options).into(),
+            confirm: settings.confirm,
+            error_pointer: settings.error_pointer,
+            barrier: BarrierMemory::new(settings.barrier),
+            up: AtomicBool::new(false),
+        };
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let pool = pool::build(options, Arc::new(context), &settings.pool, &tasks, &stop)?;
+        Ok(Arc::new(SocketIo {
+            emitter: Emitter { event_name: settings.event_name, serializer },
+            pool,
+            settings: settings.pool,
+            attempts: watch::Sender::new(false),
+            maintained: OnceLock::new(),
+            tasks,
+            rest: stop.child_token(),
+            stop: stop.clone(),
+            _stop_when_dropped: stop.drop_guard(),
+        }))
+    }
+
+    fn subject(&self, metadata: &Metadata, body: &[u8]) -> Result<Arc<str>, EventFailure> {
+        subject(&self.settings.event_name, metadata, body)
+    }
+
+    fn lane(&self) -> LaneSettings {
+        self.lane
+    }
+}
+
+/// The destination at work.
+struct SocketIo {
+    emitter: Emitter,
+    pool: Wires,
+    settings: PoolSettings,
+    /// Whether the lane is connecting at the moment.
+    attempts: watch::Sender<bool>,
+    /// Set when the maintenance of the pool has been started.
+    maintained: OnceLock<()>,
+    /// The maintenance, and the task of each connection.
+    tasks: TaskTracker,
+    /// Ends the maintenance.
+    rest: CancellationToken,
+    /// Ends everything at once.
+    stop: CancellationToken,
+    _stop_when_dropped: DropGuard,
+}
+
+impl Destination for SocketIo {
+    fn prepare(&self, record: &Record) -> Result<Prepared, EventFailure> {
+        self.emitter.prepare(&record.header.metadata, &record.body)
+    }
+
+    fn connect(&self) -> BoxFuture<'_, Result<Link, ConnectFailure>> {
+        self.open().boxed()
+    }
+
+    fn max_connections(&self) -> usize {
+        self.settings.max_total
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.shut().boxed()
+    }
+}
+
+impl SocketIo {
+    async fn open(&self) -> Result<Link, ConnectFailure> {
+        let _attempt = Attempt::begin(&self.attempts);
+        let link = self.lend().await;
+        self.context().up.store(link.is_ok(), Ordering::Relaxed);
+        if link.is_ok() {
+            self.maintained.get_or_init(|| self.maintain());
+        }
+        link
+    }
+
+    /// Lends a connection. One that ends in the moment between being found good and being lent
+    /// makes room for the next, unless it was new.
+    async fn lend(&self) -> Result<Link, ConnectFailure> {
+        loop {
+            let wire = pool::take(&self.pool).await?;
+            let new = Object::metrics(&wire).recycle_count == 0;
+            match wire.0.lend() {
+                Ok(events) => {
+                    let connection = Box::new(Lent::new(wire, self.settings.max_idle));
+                    let peer = Arc::clone(&self.context().peer);
+                    return Ok(Link { connection, events, peer });
+                }
+                Err(failure) => {
+                    drop(Object::take(wire));
+                    if new {
+                        return Err(failure);
+                    }
+                }
+            }
+        }
+    }
+
+    fn maintain(&self) {
+        if let Some(eviction) = self.settings.eviction {
+            let (attempts, rest) = (self.attempts.subscribe(), self.rest.clone());
+            let pool = self.pool.clone();
+            self.tasks.spawn(maintain(pool, self.settings, eviction, attempts, rest));
+        }
+    }
+
+    async fn shut(&self) {
+        self.rest.cancel();
+        drop(self.pool.retain(|_, _| false));
+        self.pool.close();
+        self.tasks.close();
+        let _late = timeout(CLOSE_DEADLINE, self.tasks.wait()).await;
+        self.stop.cancel();
+    }
+
+    fn context(&self) -> &Context {
+        &self.pool.manager().context
+    }
+}
+
+/// Tells the maintenance that the lane is connecting, for as long as it lives.
+struct Attempt<'a>(&'a watch::Sender<bool>);
+
+impl Attempt<'_> {
+    fn begin(attempts: &watch::Sender<bool>) -> Attempt<'_> {
+        attempts.send_replace(true);
+        Attempt(attempts)
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(false);
+    }
+}
+
+/// Makes of an event what goes out.
+struct Emitter {
+    event_name: EventName,
+    serializer: Arc<dyn Serializer>,
+}
+
+impl Emitter {
+    fn prepare(&self, metadata: &Metadata, body: &Bytes) -> Result<Prepared, EventFailure> {
+        let subject = subject(&self.event_name, metadata, body)?;
+        let serialized = self.serializer.serialize(body);
+        let serialized = serialized.map_err(|error| unserializable(error.to_string()))?;
+        let payload = if self.serializer.content_type().contains("json") {
+            serialized
+        } else {
+            as_json_string(&serialized)?
+        };
+        Ok(Prepared { subject, payload })
+    }
+}
+
+fn subject(name: &EventName, metadata: &Metadata, body: &[u8]) -> Result<Arc<str>, EventFailure> {
+    name.render(metadata, body).map_err(|error| EventFailure::Permanent {
+        reason: FailureReason::EventName,
+        detail: error.to_string(),
+    })
+}
+
+/// What is not JSON is emitted as one string, as KETE does it.
+fn as_json_string(serialized: &[u8]) -> Result<Bytes, EventFailure> {
+    let text = std::str::from_utf8(serialized)
+        .map_err(|_| unserializable("only text can be emitted, and this is none".to_owned()))?;
+    Ok(serde_json::Value::from(text).to_string().into())
+}
+
+fn unserializable(detail: String) -> EventFailure {
+    EventFailure::Permanent { reason: FailureReason::Serialization, detail }
+}
+
+#[cfg(test)]
+mod tests;

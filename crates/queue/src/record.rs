@@ -8,8 +8,9 @@ use kete_event::Metadata;
 /// Numbers the records of a log, from 1, without gaps at the time of appending.
 pub type Sequence = u64;
 
-/// What a record takes beside its texts: the struct, its slot in the log and what the allocator
-/// adds. Measured as about 500 bytes; counted so that `max-bytes` bounds memory, not only bodies.
+/// What a record is taken to cost beside its texts: the struct, its slot in the log, the shorter
+/// texts of the header and what the allocator adds. An estimate on the safe side, counted so that
+/// `max-bytes` bounds memory and not only bodies.
 const OVERHEAD: u64 = 512;
 
 /// Which routes a record is for.

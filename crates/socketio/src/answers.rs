@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_pong_counts_only_for_a_ping_that_was_sent() {
         let mut answers = Answers::default();
-        let mut ask = |answers: &mut Answers, id| match answers.ask(BarrierKind::Ping, id) {
+        let ask = |answers: &mut Answers, id| match answers.ask(BarrierKind::Ping, id) {
             Some(Question::WebSocketPing(payload)) => payload,
             other => panic!("{other:?}"),
         };

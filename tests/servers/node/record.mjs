@@ -1,11 +1,11 @@
 // What a recorder remembers: a file of one JSON line per event, the most recent events, and per
 // user whether first arrivals came in order.
 //
-// A line is handed to the kernel before the call that added it returns, so it survives `kill -9`.
+// A line is handed to the kernel before the call that added it returns: it survives `kill -9`.
 // A line cut short by a crash is removed at the next start. Memory is bounded: the counters grow
-// with the number of distinct event ids and users, the bodies kept do not exceed `keep`.
+// with the number of distinct event ids and users, the bodies kept are at most twice `keep`.
 
-import { closeSync, fdatasyncSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
+import * as fs from "node:fs";
 
 export class Record {
   #file = null;
@@ -32,7 +32,7 @@ export class Record {
     }
     if (this.#file === null) return;
     writeWhole(this.#file, Buffer.from(lines));
-    if (sync) fdatasyncSync(this.#file);
+    if (sync) fs.fdatasyncSync(this.#file);
   }
 
   recent(limit) {
@@ -46,11 +46,11 @@ export class Record {
   reset() {
     this.#recent = [];
     this.#tally = new Tally();
-    if (this.#file !== null) ftruncateSync(this.#file, 0);
+    if (this.#file !== null) fs.ftruncateSync(this.#file, 0);
   }
 
   close() {
-    if (this.#file !== null) closeSync(this.#file);
+    if (this.#file !== null) fs.closeSync(this.#file);
     this.#file = null;
   }
 
@@ -63,10 +63,10 @@ export class Record {
   }
 
   #open(path) {
-    const file = openSync(path, "a+");
-    const text = readFileSync(file, "utf8");
+    const file = fs.openSync(path, "a+");
+    const text = fs.readFileSync(file, "utf8");
     const whole = text.lastIndexOf("\n") + 1;
-    if (whole < text.length) ftruncateSync(file, Buffer.byteLength(text.slice(0, whole)));
+    if (whole < text.length) fs.ftruncateSync(file, Buffer.byteLength(text.slice(0, whole)));
     for (const line of text.slice(0, whole).split("\n")) {
       if (line !== "") this.#remember(JSON.parse(line));
     }
@@ -127,6 +127,6 @@ function keyOf(body) {
 
 function writeWhole(file, bytes) {
   for (let written = 0; written < bytes.length; ) {
-    written += writeSync(file, bytes, written);
+    written += fs.writeSync(file, bytes, written);
   }
 }

@@ -78,7 +78,8 @@ class Recorder:
         token = self.options.token
         if not token:
             return True
-        return header == f"Bearer {token}" or (isinstance(auth, dict) and auth.get("token") == token)
+        shown = auth.get("token") if isinstance(auth, dict) else None
+        return shown == token or header == f"Bearer {token}"
 
     def guard(self):
         """Answers `--token-check 401|403` before python-socketio sees the request."""
@@ -139,7 +140,11 @@ async def serve(options):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     print(json.dumps({"port": runner.addresses[0][1]}), flush=True)
     await stop.wait()
-    await recorder.server.eio.disconnect()
+    try:
+        # It waits for clients to read what they were sent; one that left meanwhile never will.
+        await asyncio.wait_for(recorder.server.eio.disconnect(), CLOSE_WITHIN_SECONDS)
+    except TimeoutError:
+        pass
     recorder.flush()
     await runner.cleanup()
 

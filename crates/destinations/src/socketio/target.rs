@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use kete_config::{AnyKey, Diagnostic, Scope};
-use kete_socketio::{BARRIER_NAMESPACE, Options};
+use kete_socketio::{BARRIER_NAMESPACES, Options};
 use serde_json::{Map, Value};
 use url::{Position, Url};
 
@@ -119,7 +119,7 @@ fn read_namespace(scope: &Scope<'_>, in_url: Option<String>) -> Option<String> {
         (written, None) => (NAMESPACE.name(), written.unwrap_or_default()),
     };
     let namespace = format!("/{}", namespace.trim_start_matches('/'));
-    let problem = if namespace == BARRIER_NAMESPACE {
+    let problem = if BARRIER_NAMESPACES.contains(&namespace.as_str()) {
         "this namespace is asked for on purpose, as one that no server has"
     } else if name == URL.name() && namespace.contains('%') {
         "a namespace with special characters cannot be read from the url"

@@ -22,12 +22,18 @@ const LOGIN_ERROR: UserEvent = (
 const CODE_TO_TOKEN: UserEvent = (
     "CODE_TO_TOKEN",
     None,
-    r#""grant_type":"authorization_code","refresh_token_type":"Refresh","scope":"openid email profile","client_auth_method":"client-secret","#,
+    concat!(
+        r#""grant_type":"authorization_code","refresh_token_type":"Refresh","#,
+        r#""scope":"openid email profile","client_auth_method":"client-secret","#
+    ),
 );
 const REFRESH_TOKEN: UserEvent = (
     "REFRESH_TOKEN",
     None,
-    r#""grant_type":"refresh_token","refresh_token_type":"Refresh","scope":"openid email profile","client_auth_method":"client-secret","#,
+    concat!(
+        r#""grant_type":"refresh_token","refresh_token_type":"Refresh","#,
+        r#""scope":"openid email profile","client_auth_method":"client-secret","#
+    ),
 );
 const LOGOUT: UserEvent = (
     "LOGOUT",
