@@ -8,6 +8,8 @@ mod codes;
 mod registry;
 mod socketio;
 mod stdout;
+#[cfg(test)]
+mod testing;
 
 pub use codes::CODES;
 pub use registry::{DESTINATION_KEYS, KINDS, check_destination};

@@ -72,7 +72,10 @@ struct Shared {
 impl Readiness {
     /// Not ready; and never again once `stop` is requested.
     pub(crate) fn new(stop: Stop) -> Readiness {
-        Readiness { running: Arc::default(), stop }
+        Readiness {
+            running: Arc::default(),
+            stop,
+        }
     }
 
     /// Says that events are taken from now on.
@@ -107,12 +110,22 @@ impl Admin {
         let address = axum::serve::Listener::local_addr(&listener).map_err(wrong)?;
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
-        let server = axum::serve(listener, router(Shared { telemetry, readiness }));
+        let server = axum::serve(
+            listener,
+            router(Shared {
+                telemetry,
+                readiness,
+            }),
+        );
         let task = tokio::spawn(async move {
             // It never returns an error: accept goes on after each.
             let _never = server.with_graceful_shutdown(stopped).await;
         });
-        Ok(Admin { address, stop, task })
+        Ok(Admin {
+            address,
+            stop,
+            task,
+        })
     }
 
     /// Where it listens, with the port that the system chose if 0 was asked for.
@@ -133,7 +146,10 @@ fn router(shared: Shared) -> Router {
     Router::new()
         .route("/", get(|| async { INDEX }))
         .route("/metrics", get(metrics))
-        .route("/health/live", get(|| async { health(StatusCode::OK, "live") }))
+        .route(
+            "/health/live",
+            get(|| async { health(StatusCode::OK, "live") }),
+        )
         .route("/health/ready", get(ready))
         .fallback(|| async { error(StatusCode::NOT_FOUND, "there is nothing here, see /") })
         .method_not_allowed_fallback(|| async {
@@ -143,7 +159,11 @@ fn router(shared: Shared) -> Router {
 }
 
 async fn metrics(State(shared): State<Shared>) -> Response {
-    ([(header::CONTENT_TYPE, OPEN_METRICS)], shared.telemetry.encode()).into_response()
+    (
+        [(header::CONTENT_TYPE, OPEN_METRICS)],
+        shared.telemetry.encode(),
+    )
+        .into_response()
 }
 
 async fn ready(State(shared): State<Shared>) -> Response {
@@ -172,10 +192,16 @@ mod tests {
     fn ready_only_between_start_and_stop() {
         let stop = Stop::new();
         let readiness = Readiness::new(stop.clone());
-        assert_eq!(readiness.status(), (StatusCode::SERVICE_UNAVAILABLE, "starting"));
+        assert_eq!(
+            readiness.status(),
+            (StatusCode::SERVICE_UNAVAILABLE, "starting")
+        );
         readiness.running();
         assert_eq!(readiness.status(), (StatusCode::OK, "ready"));
         stop.request();
-        assert_eq!(readiness.status(), (StatusCode::SERVICE_UNAVAILABLE, "stopping"));
+        assert_eq!(
+            readiness.status(),
+            (StatusCode::SERVICE_UNAVAILABLE, "stopping")
+        );
     }
 }

@@ -17,7 +17,7 @@ use crate::settings::{self, ProcessSettings};
 
 pub(crate) use routes::CheckedRoute;
 pub(crate) use shown::Shown;
-pub(crate) use sources::CheckedSource;
+pub(crate) use sources::ShownSource;
 
 /// The first segment of every key.
 const ROOT: &str = "kete";
@@ -26,8 +26,6 @@ const ROOT: &str = "kete";
 const NO_CONFIGURATION: &str = "no-configuration";
 /// There is no route that is enabled.
 const NO_ROUTE: &str = "no-route";
-/// There is no source.
-const NO_SOURCE: &str = "no-source";
 
 const SOURCE_LINES: &str = "kete.sources.input.kind=webhook";
 const ROUTE_LINES: &str = "\
@@ -58,7 +56,9 @@ pub(crate) enum Assembled {
 pub(crate) struct Configuration {
     pub(crate) process: ProcessSettings,
     pub(crate) pipeline: PipelineSettings,
-    pub(crate) sources: Vec<CheckedSource>,
+    pub(crate) sources: Vec<ShownSource>,
+    /// How Keycloak is reached, for people.
+    pub(crate) keycloak: Vec<Shown>,
     pub(crate) routes: Vec<CheckedRoute>,
     /// Names of the routes that are switched off; nothing else of them was looked at.
     pub(crate) disabled_routes: Vec<String>,
@@ -101,15 +101,18 @@ fn assemble(settings: &mut Settings, needs: Needs, diagnostics: &Diagnostics) ->
     let process = ProcessSettings::read(&scope);
     let pipeline = PipelineSettings::read(&scope);
     let sources = sources::read(settings, needs, diagnostics);
-    let queue_max_bytes = pipeline.as_ref().map_or(u64::MAX, |pipeline| pipeline.queue.max_bytes);
+    let queue_max_bytes = pipeline
+        .as_ref()
+        .map_or(u64::MAX, |pipeline| pipeline.queue.max_bytes);
     let routes = routes::read(settings, queue_max_bytes, diagnostics);
-    keys::judge(settings, &sources, &routes, diagnostics);
+    keys::judge(settings, &routes.disabled, diagnostics);
     match (process, pipeline) {
         (Some(process), Some(pipeline)) if !diagnostics.has_errors() => {
             Assembled::Ready(Box::new(Configuration {
                 process,
                 pipeline,
-                sources: sources.checked,
+                sources,
+                keycloak: sources::keycloak(settings, diagnostics),
                 routes: routes.checked,
                 disabled_routes: routes.disabled,
             }))

@@ -7,7 +7,7 @@ use kete_config::Diagnostics;
 use kete_routes::{MatchMode, MatchSet};
 use serde::Serialize;
 
-use crate::assemble::{self, Assembled, CheckedRoute, CheckedSource, Configuration, Needs, Shown};
+use crate::assemble::{self, Assembled, CheckedRoute, Configuration, Needs, Shown, ShownSource};
 use crate::cli::{Format, Options};
 use crate::exit::Exit;
 use crate::output::{self, Findings};
@@ -29,6 +29,8 @@ struct Answer {
 #[serde(rename_all = "camelCase")]
 struct Summary {
     sources: Vec<Source>,
+    /// How Keycloak is reached, if a source asks it.
+    keycloak: Vec<Shown>,
     routes: Vec<Route>,
     disabled_routes: Vec<String>,
     queue: Queue,
@@ -57,7 +59,7 @@ struct Route {
 
 #[derive(Serialize)]
 struct Destination {
-    kind: &'static str,
+    kind: String,
     settings: Vec<Shown>,
 }
 
@@ -96,9 +98,16 @@ pub(crate) fn check(options: &Options) -> Exit {
     let text = match options.format {
         Format::Json => {
             let findings = Findings::from(&diagnostics);
-            output::json(&Answer { ok: exit == Exit::Fine, findings, summary })
+            output::json(&Answer {
+                ok: exit == Exit::Fine,
+                findings,
+                summary,
+            })
         }
-        Format::Human => format!("{diagnostics}{}", conclusion(&assembled, summary, &diagnostics)),
+        Format::Human => format!(
+            "{diagnostics}{}",
+            conclusion(&assembled, summary, &diagnostics)
+        ),
     };
     output::answer(&text, exit)
 }
@@ -114,7 +123,11 @@ fn conclusion(
                 .to_owned()
         }
         (Assembled::Ready(_), Some(summary)) => {
-            format!("the configuration is right: {}\n\n{}", diagnostics.summary(), summary.text())
+            format!(
+                "the configuration is right: {}\n\n{}",
+                diagnostics.summary(),
+                summary.text()
+            )
         }
         _ => format!("the configuration is wrong: {}\n", diagnostics.summary()),
     }
@@ -125,6 +138,7 @@ impl From<&Configuration> for Summary {
         let pipeline = &configuration.pipeline;
         Summary {
             sources: configuration.sources.iter().map(Source::from).collect(),
+            keycloak: configuration.keycloak.clone(),
             routes: configuration.routes.iter().map(Route::from).collect(),
             disabled_routes: configuration.disabled_routes.clone(),
             queue: Queue {
@@ -132,18 +146,24 @@ impl From<&Configuration> for Summary {
                 max_events: pipeline.queue.max_events,
                 max_bytes: pipeline.queue.max_bytes,
             },
-            dead_letters: pipeline.dead_letters.as_ref().map(|(path, _)| path.display().to_string()),
-            admin: configuration.process.admin.map(|address| address.to_string()),
+            dead_letters: pipeline
+                .dead_letters
+                .as_ref()
+                .map(|(path, _)| path.display().to_string()),
+            admin: configuration
+                .process
+                .admin
+                .map(|address| address.to_string()),
         }
     }
 }
 
-impl From<&CheckedSource> for Source {
-    fn from(source: &CheckedSource) -> Source {
+impl From<&ShownSource> for Source {
+    fn from(shown: &ShownSource) -> Source {
         Source {
-            name: source.name.to_string(),
-            kind: source.kind.name,
-            settings: without_kind(&source.shown),
+            name: shown.source.name.clone(),
+            kind: shown.source.kind.name,
+            settings: without_kind(&shown.shown),
         }
     }
 }
@@ -156,7 +176,7 @@ impl From<&CheckedRoute> for Route {
             event_matchers: Matchers::from(&route.settings.rules.event),
             serializer: route.settings.serializer.kind(),
             destination: Destination {
-                kind: route.kind.name,
+                kind: route.kind.clone(),
                 settings: without_kind(&route.shown),
             },
         }
@@ -173,12 +193,19 @@ impl From<&MatchSet> for Matchers {
             id: matcher.id().to_owned(),
             pattern: matcher.to_string(),
         };
-        Matchers { mode, matchers: set.matchers().iter().map(matcher).collect() }
+        Matchers {
+            mode,
+            matchers: set.matchers().iter().map(matcher).collect(),
+        }
     }
 }
 
 fn without_kind(shown: &[Shown]) -> Vec<Shown> {
-    shown.iter().filter(|setting| setting.key != "kind").cloned().collect()
+    shown
+        .iter()
+        .filter(|setting| setting.key != "kind")
+        .cloned()
+        .collect()
 }
 
 impl Summary {
@@ -189,20 +216,30 @@ impl Summary {
             line(&mut text, "kind", source.kind);
             settings(&mut text, &source.settings);
         }
+        if !self.keycloak.is_empty() {
+            text.push_str("keycloak\n");
+            settings(&mut text, &self.keycloak);
+        }
         for route in &self.routes {
             text.push_str(&format!("route {}\n", route.name));
             line(&mut text, "realms", &route.realm_matchers.text());
             line(&mut text, "event types", &route.event_matchers.text());
-            line(&mut text, "destination", route.destination.kind);
+            line(&mut text, "destination", &route.destination.kind);
             settings(&mut text, &route.destination.settings);
         }
         for name in &self.disabled_routes {
-            text.push_str(&format!("route {name} is disabled, and nothing else of it was checked\n"));
+            text.push_str(&format!(
+                "route {name} is disabled, and nothing else of it was checked\n"
+            ));
         }
         text.push_str("process\n");
         line(&mut text, "queue", &self.queue.text());
         let lost = "not kept (kete.dead-letters.path)";
-        line(&mut text, "dead letters", self.dead_letters.as_deref().unwrap_or(lost));
+        line(
+            &mut text,
+            "dead letters",
+            self.dead_letters.as_deref().unwrap_or(lost),
+        );
         let off = "not served (kete.admin.bind)";
         line(&mut text, "metrics", self.admin.as_deref().unwrap_or(off));
         text
@@ -211,7 +248,11 @@ impl Summary {
 
 impl Queue {
     fn text(&self) -> String {
-        let Queue { kind, max_events, max_bytes } = self;
+        let Queue {
+            kind,
+            max_events,
+            max_bytes,
+        } = self;
         format!("in {kind}, at most {max_events} events and {max_bytes} bytes")
     }
 }
@@ -221,13 +262,25 @@ impl Matchers {
         if self.matchers.is_empty() {
             return "all".to_owned();
         }
-        let written = self.matchers.iter().map(|Matcher { id, pattern }| format!("{id}={pattern}"));
-        format!("{} of {}", self.mode, written.collect::<Vec<_>>().join(", "))
+        let written = self
+            .matchers
+            .iter()
+            .map(|Matcher { id, pattern }| format!("{id}={pattern}"));
+        format!(
+            "{} of {}",
+            self.mode,
+            written.collect::<Vec<_>>().join(", ")
+        )
     }
 }
 
 fn settings(text: &mut String, shown: &[Shown]) {
-    for Shown { key, value, default } in shown {
+    for Shown {
+        key,
+        value,
+        default,
+    } in shown
+    {
         let remark = if *default { " (default)" } else { "" };
         line(text, key, &format!("{value}{remark}"));
     }

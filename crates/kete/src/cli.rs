@@ -97,7 +97,9 @@ mod tests {
     fn options_can_be_repeated_and_keep_their_order() {
         let line = "kete run --config a --set k=1 --config b --set k=2";
         let parsed = CommandLine::try_parse_from(line.split(' ')).unwrap();
-        let Command::Run(options) = parsed.command else { panic!("not run") };
+        let Command::Run(options) = parsed.command else {
+            panic!("not run")
+        };
         assert_eq!(options.config, [PathBuf::from("a"), PathBuf::from("b")]);
         assert_eq!(options.set, ["k=1", "k=2"]);
         assert_eq!(options.format, Format::Human);

@@ -122,7 +122,9 @@ fn explain_one(line: u64, json: &[u8], configuration: &Configuration) -> Result<
         id_derived,
         kind: metadata.kind.as_str(),
         outcome: metadata.outcome.as_str(),
-        routes: routes.map(|route| Routed::new(route, &metadata, &body)).collect(),
+        routes: routes
+            .map(|route| Routed::new(route, &metadata, &body))
+            .collect(),
         id: metadata.event_id,
         realm: metadata.realm,
         event_type: metadata.event_type,
@@ -137,9 +139,9 @@ impl Routed {
         let (event_name, cannot_be_sent) = match subject {
             None => (None, None),
             Some(Ok(name)) => (Some(name.to_string()), None),
-            Some(Err(EventFailure::Permanent { detail, .. } | EventFailure::Refused { detail })) => {
-                (None, Some(detail))
-            }
+            Some(Err(
+                EventFailure::Permanent { detail, .. } | EventFailure::Refused { detail },
+            )) => (None, Some(detail)),
         };
         Routed {
             route: route.settings.name.to_string(),
@@ -170,13 +172,27 @@ fn write_explained(
     if format == Format::Json {
         return write_line(stdout, explained);
     }
-    let Explained { line, id, kind, event_type, outcome, .. } = explained;
+    let Explained {
+        line,
+        id,
+        kind,
+        event_type,
+        outcome,
+        ..
+    } = explained;
     let realm = match &explained.realm {
         Some(realm) => format!("realm {realm}"),
         None => "no realm".to_owned(),
     };
-    let derived = if explained.id_derived { " (derived)" } else { "" };
-    writeln!(stdout, "line {line}: {kind} {event_type}, {realm}, {outcome}, id {id}{derived}")?;
+    let derived = if explained.id_derived {
+        " (derived)"
+    } else {
+        ""
+    };
+    writeln!(
+        stdout,
+        "line {line}: {kind} {event_type}, {realm}, {outcome}, id {id}{derived}"
+    )?;
     for routed in &explained.routes {
         write_routed(stdout, routed)?;
     }

@@ -48,13 +48,17 @@ pub(crate) fn start(settings: LogSettings) -> Result<(), TryInitError> {
         LogFormat::Text => lines.with_ansi(wants_colour()).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    tracing_subscriber::registry().with(layer.with_filter(filter(settings.level))).try_init()
+    tracing_subscriber::registry()
+        .with(layer.with_filter(filter(settings.level)))
+        .try_init()
 }
 
 /// Our own crates at the wanted level, all others at warnings at most.
 fn filter(level: LogLevel) -> Targets {
     let ours = LevelFilter::from(level);
-    Targets::new().with_default(ours.min(LevelFilter::WARN)).with_target("kete", ours)
+    Targets::new()
+        .with_default(ours.min(LevelFilter::WARN))
+        .with_target("kete", ours)
 }
 
 /// Colour is for terminals, unless <https://no-color.org> is asked for.

@@ -60,9 +60,10 @@ impl From<&Diagnostics> for Findings {
 impl From<Diagnostic> for Finding {
     fn from(diagnostic: Diagnostic) -> Finding {
         let (file, line) = match &diagnostic.origin {
-            Some(Origin::File { path, line }) => {
-                (Some(path.display().to_string()), Some(*line).filter(|line| *line > 0))
-            }
+            Some(Origin::File { path, line }) => (
+                Some(path.display().to_string()),
+                Some(*line).filter(|line| *line > 0),
+            ),
             _ => (None, None),
         };
         Finding {
@@ -107,7 +108,10 @@ pub(crate) fn json(value: &impl Serialize) -> String {
 /// Prints an answer to standard output; `exit` holds unless it cannot be written.
 pub(crate) fn answer(text: &str, exit: Exit) -> Exit {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
         Err(error) => cannot_write(&error),
         Ok(()) => exit,
     }
@@ -118,7 +122,9 @@ pub(crate) fn cannot_write(error: &io::Error) -> Exit {
     if error.kind() == io::ErrorKind::BrokenPipe {
         return Exit::Fine;
     }
-    to_stderr(&format!("error: standard output cannot be written: {error}\n"));
+    to_stderr(&format!(
+        "error: standard output cannot be written: {error}\n"
+    ));
     Exit::Failed
 }
 

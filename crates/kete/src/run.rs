@@ -13,6 +13,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use kete_config::{Diagnostics, Severity};
+use kete_destinations::standard_output_closed;
 use kete_pipeline::{DeadLetterError, Report, SourceError, Telemetry};
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,8 @@ use crate::{logging, output};
 
 use signals::Signals;
 
+/// The kind of destination that ends with its reader.
+const STDOUT: &str = "stdout";
 /// Two are enough: one lane is one task, and each more costs memory even when it is idle.
 const MAX_WORKERS: usize = 2;
 /// Threads for what blocks: standard input, dead letters, names that are looked up.
@@ -55,6 +58,8 @@ enum Ended {
     InOrder(Report),
     /// By a second signal.
     AtOnce,
+    /// Because nobody reads standard output any more, and all events went there.
+    Unread,
 }
 
 /// Runs until the input ends or somebody ends it.
@@ -89,6 +94,10 @@ pub(crate) fn run(options: &Options) -> Exit {
             error!("stopped at once by a second signal; what was not delivered is lost");
             Exit::Failed
         }
+        Ok(Ended::Unread) => {
+            error!("whoever read standard output has gone, so nothing more can be delivered");
+            Exit::Failed
+        }
         Err(error) => {
             error!("kete cannot start: {error}");
             Exit::Failed
@@ -108,7 +117,13 @@ fn runtime() -> io::Result<Runtime> {
 
 async fn serve(configuration: Configuration) -> Result<Ended, StartError> {
     let mut signals = Signals::listen().map_err(StartError::Signals)?;
-    let Configuration { process, pipeline, sources, routes, .. } = configuration;
+    let Configuration {
+        process,
+        pipeline,
+        sources,
+        routes,
+        ..
+    } = configuration;
     let grace = pipeline.shutdown_grace;
     let telemetry = Telemetry::new();
     let mut supervisor = build::pipeline(&pipeline, Arc::clone(&telemetry))?;
@@ -120,6 +135,7 @@ async fn serve(configuration: Configuration) -> Result<Ended, StartError> {
     if let Some(admin) = &admin {
         info!(address = %admin.address(), "metrics and health are served");
     }
+    let only_stdout = routes.iter().all(|route| route.kind == STDOUT);
     build::destinations(&mut supervisor, routes)?;
     build::sources(&mut supervisor, sources).await?;
     readiness.running();
@@ -127,6 +143,7 @@ async fn serve(configuration: Configuration) -> Result<Ended, StartError> {
     let ended = tokio::select! {
         report = supervisor.run(stop.clone().cancelled_owned(), grace) => Ended::InOrder(report),
         () = second_signal(&mut signals, &stop, grace) => Ended::AtOnce,
+        () = unread(only_stdout) => Ended::Unread,
     };
     if let Some(admin) = admin {
         admin.stop().await;
@@ -134,12 +151,28 @@ async fn serve(configuration: Configuration) -> Result<Ended, StartError> {
     Ok(ended)
 }
 
-/// Passes the first signal on, and resolves at the second.
+/// Passes the first signal on, and resolves at the second. A reader of standard output that has
+/// gone counts as a first signal: that is how a pipe asks to stop.
 async fn second_signal(signals: &mut Signals, stop: &CancellationToken, grace: Duration) {
-    let name = signals.next().await;
-    info!(signal = name, ?grace, "asked to stop; a second signal ends it at once");
+    let reason = tokio::select! {
+        name = signals.next() => name,
+        () = standard_output_closed() => "standard output closed",
+    };
+    info!(
+        reason,
+        ?grace,
+        "asked to stop; a second signal ends it at once"
+    );
     stop.cancel();
     signals.next().await;
+}
+
+/// Resolves when standard output is not read any more, if there is nothing else to deliver to.
+async fn unread(only_stdout: bool) {
+    match only_stdout {
+        true => standard_output_closed().await,
+        false => std::future::pending().await,
+    }
 }
 
 /// The first line: who this is, and what a crash would lose.
@@ -161,10 +194,16 @@ fn introduce(configuration: &Configuration) {
 }
 
 fn log_warnings(diagnostics: &Diagnostics) {
-    for diagnostic in diagnostics.iter().filter(|found| found.severity == Severity::Warning) {
+    for diagnostic in diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Warning)
+    {
         let place = diagnostic.origin.as_ref().map(tracing::field::display);
         let (key, help) = (diagnostic.key.as_deref(), diagnostic.help.as_deref());
-        warn!(code = diagnostic.code, place, key, help, "configuration: {}", diagnostic.message);
+        warn!(
+            code = diagnostic.code,
+            place, key, help, "configuration: {}", diagnostic.message
+        );
     }
 }
 
@@ -175,7 +214,12 @@ fn conclude(report: &Report) -> Exit {
     }
     for (route, lag) in &report.undelivered {
         let kept = if report.durable { "kept" } else { "lost" };
-        warn!(route = &**route, events = lag.events, bytes = lag.bytes, "undelivered and {kept}");
+        warn!(
+            route = &**route,
+            events = lag.events,
+            bytes = lag.bytes,
+            "undelivered and {kept}"
+        );
     }
     let undelivered: u64 = report.undelivered.iter().map(|(_, lag)| lag.events).sum();
     info!(
@@ -187,5 +231,9 @@ fn conclude(report: &Report) -> Exit {
         bad = report.bad,
         "kete ends"
     );
-    if report.is_success() { Exit::Fine } else { Exit::Failed }
+    if report.is_success() {
+        Exit::Fine
+    } else {
+        Exit::Failed
+    }
 }

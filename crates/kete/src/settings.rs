@@ -9,8 +9,11 @@ use kete_config::{Key, KeyTable, NotYet, Scope, Section, Setting, UnknownKeys, U
 
 use crate::logging::{LogFormat, LogLevel, LogSettings};
 
-static ENABLED: Key<bool> =
-    Key::with_default("enabled", "true", "Whether anything runs at all; false ends `run` at once");
+static ENABLED: Key<bool> = Key::with_default(
+    "enabled",
+    "true",
+    "Whether anything runs at all; false ends `run` at once",
+);
 static UNKNOWN_KEYS: Key<UnknownKeys> = Key::with_default(
     "unknown-keys",
     "error",
@@ -82,7 +85,13 @@ impl ProcessSettings {
         let format = scope.read(&LOG_FORMAT);
         let level = scope.read(&LOG_LEVEL);
         let admin = scope.read(&ADMIN_BIND);
-        Some(ProcessSettings { log: LogSettings { format: format?, level: level? }, admin })
+        Some(ProcessSettings {
+            log: LogSettings {
+                format: format?,
+                level: level?,
+            },
+            admin,
+        })
     }
 }
 

@@ -144,7 +144,7 @@ impl Matcher {
     }
 
     /// How many texts a regular expression could not judge within its step limit. Only expressions
-    /// with look-around, backreferences or possessive quantifiers have such a limit.
+    /// with look-around or backreferences have such a limit.
     pub fn gave_up(&self) -> u64 {
         self.gave_up.load(Ordering::Relaxed)
     }

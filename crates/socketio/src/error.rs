@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::{
     Error as WebSocketError, error::ProtocolError as WebSocketFault, protocol::CloseFrame,
 };
 
-use crate::{excerpt::Excerpt, options::OptionsError, packet::DecodeError};
+use crate::{excerpt::Excerpt, options::OptionsError};
 
 /// Why there is no connection.
 #[derive(Debug, Error)]
@@ -84,7 +84,7 @@ pub enum ConnectError {
         payload: Excerpt,
     },
     /// The connection ended before the server had accepted it.
-    #[error("the connection ended while {stage}: {reason}")]
+    #[error("the connection ended while {stage}: {reason}{}", path_hint(*.stage, .reason))]
     Closed {
         /// What was being waited for.
         stage: Stage,
@@ -109,8 +109,8 @@ impl ConnectError {
     }
 
     /// Whether the same attempt can succeed later, with nothing changed on this side. Only options
-    /// that can never work and a certificate that is not accepted are beyond that; a refusal may
-    /// be the server's mistake and be gone tomorrow.
+    /// that can never work are beyond that; a refusal or a bad certificate may be the server's
+    /// mistake and be gone tomorrow.
     pub fn can_retry_help(&self) -> bool {
         !matches!(self, ConnectError::Options(_))
     }
@@ -131,6 +131,17 @@ impl ConnectError {
                 Some(*stage)
             }
         }
+    }
+}
+
+/// What it usually means that a server hangs up on the upgrade: Node's HTTP server leaves requests
+/// for an upgrade to engine.io, which ends those for other paths without a word.
+fn path_hint(stage: Stage, reason: &CloseReason) -> &'static str {
+    match (stage, reason) {
+        (Stage::Upgrade, CloseReason::Dropped) => {
+            "; Node servers do this where the path is wrong, usually /socket.io/ is right"
+        }
+        _ => "",
     }
 }
 
@@ -325,9 +336,7 @@ pub enum ProtocolFault {
     /// Bytes that are not WebSocket, or a message larger than the 16 MiB that are accepted.
     #[error("{0}")]
     WebSocket(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A packet that cannot be read where it cannot be ignored.
-    #[error("{0}")]
-    Packet(#[source] DecodeError),
+
     /// More packets that need an answer than the connection carries answers.
     #[error("{limit} answers are waiting to be written and more are asked for")]
     TooManyQuestions {

@@ -1,7 +1,7 @@
 //! A Socket.IO client for programs that send: batches, confirmation, no lost events.
 //!
 //! It speaks Engine.IO 4 over WebSocket, that is Socket.IO 3 and later. Unlike a general client it
-//! keeps nothing for later and never connects by itself: [`connect`] makes one connection, and when
+//! keeps nothing for later and never connects by itself: [`connect()`] makes one connection, and when
 //! that ends [`Receiver::next`] says why. Who holds events decides what to send again, and where.
 //!
 //! What it promises:
@@ -65,5 +65,5 @@ pub use inbox::Notification;
 pub use name::{EventName, EventNameError, RESERVED_NAMES};
 pub use options::{MaxPayload, Options, OptionsError};
 pub use outbox::Emit;
-pub use packet::DecodeError;
+
 pub use session::Handshake;

@@ -313,7 +313,8 @@ mod tests {
 
     #[test]
     fn what_can_never_work_is_refused_with_its_reason() {
-        let cases: [(&str, fn(&mut Options), OptionsError); 8] = [
+        type Case = (&'static str, fn(&mut Options), OptionsError);
+        let cases: [Case; 8] = [
             (
                 "ftp://host",
                 |_| (),

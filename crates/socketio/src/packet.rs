@@ -71,8 +71,7 @@ pub(crate) enum Kind {
 
 /// Why bytes are not a packet.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum DecodeError {
+pub(crate) enum DecodeError {
     /// There is not a single byte.
     #[error("the packet is empty")]
     Empty,

@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
-use tracing::debug;
+use tracing::{debug, error};
 
 use crate::{
     answers::BarrierKind,
@@ -157,7 +157,10 @@ impl<S: ByteStream> Reader<S> {
                 let expected = self.outbox.answers().ack(id);
                 match expected {
                     Some(id) => self.deliver(Notification::Ack { id, payload }).await,
-                    None => Ok(debug!(id, "acknowledgement that nobody waits for ignored")),
+                    None => {
+                        debug!(id, "acknowledgement that nobody waits for ignored");
+                        Ok(())
+                    }
                 }
             }
             Happened::NamespaceBarrier { joined } => self.namespace_barrier(joined),
@@ -198,7 +201,11 @@ impl<S: ByteStream> Reader<S> {
 
     fn writer_ended(&mut self, written: Result<Result<(), CloseReason>, JoinError>) {
         let now = Instant::now();
-        self.phase = match written.unwrap_or(Err(CloseReason::Aborted)) {
+        let written = written.unwrap_or_else(|error| {
+            error!(%error, "the writer task failed");
+            Err(CloseReason::Aborted)
+        });
+        self.phase = match written {
             Ok(()) => Phase::Closing {
                 until: now + CLOSE_WAIT,
             },

@@ -4,6 +4,12 @@
 //! them the tests fail, for a test that is skipped proves nothing. The npm packages are installed
 //! by the first test that finds them missing.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what tests share fails by panicking"
+)]
+
 use std::{path::Path, process::Stdio, time::Duration};
 
 use kete_socketio::{
@@ -266,7 +272,7 @@ async fn a_refused_namespace_tells_what_the_server_said() {
 }
 
 #[tokio::test]
-async fn a_wrong_path_and_a_missing_slash_are_not_found() {
+async fn a_wrong_path_and_a_missing_slash_are_pointed_at() {
     let node = Node::start(json!({})).await;
     for path in ["/elsewhere/", "/socket.io"] {
         let mut options = node.options();
@@ -274,6 +280,10 @@ async fn a_wrong_path_and_a_missing_slash_are_not_found() {
         options.connect_timeout = Duration::from_secs(5);
         let error = connect(&options).await.unwrap_err();
         assert_eq!(error.stage(), Some(Stage::Upgrade), "{path}: {error:?}");
+        assert!(
+            error.to_string().contains("usually /socket.io/"),
+            "{path}: {error}"
+        );
     }
 }
 
@@ -326,12 +336,12 @@ async fn a_frozen_server_is_noticed_by_its_missing_pings_under_load() {
 
 #[tokio::test]
 async fn pings_are_answered_so_that_an_idle_connection_stays() {
-    let node = Node::start(json!({ "pingInterval": 50, "pingTimeout": 2000 })).await;
+    let node = Node::start(json!({ "pingInterval": 50, "pingTimeout": 5000 })).await;
     let (sender, mut receiver) = node.connect().await;
-    // A server that gets no pong closes after 2,050 ms; a connection that lives longer was answered.
-    let idle = tokio::time::timeout(Duration::from_millis(2500), receiver.next()).await;
-    assert!(idle.is_err(), "{idle:?}");
-    assert_eq!(ask(&sender, &mut receiver, "report").await["handled"], 0);
+    assert_eq!(
+        ask(&sender, &mut receiver, "after three pongs").await,
+        "three pongs came"
+    );
 }
 
 #[tokio::test]

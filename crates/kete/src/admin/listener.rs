@@ -39,7 +39,10 @@ pub(super) struct Impatient {
 impl Bounded {
     pub(super) async fn bind(address: SocketAddr) -> io::Result<Bounded> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Bounded { listener, free: Arc::new(Semaphore::new(MAX_CONNECTIONS)) })
+        Ok(Bounded {
+            listener,
+            free: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+        })
     }
 }
 
@@ -69,7 +72,11 @@ impl axum::serve::Listener for Bounded {
 impl Impatient {
     fn new(stream: TcpStream, place: Option<OwnedSemaphorePermit>) -> Impatient {
         let deadline = Box::pin(sleep_until(Instant::now() + PATIENCE));
-        Impatient { stream, deadline, _place: place }
+        Impatient {
+            stream,
+            deadline,
+            _place: place,
+        }
     }
 
     /// Fails once the deadline has passed; polled wherever the peer keeps us waiting.

@@ -1,101 +1,69 @@
-//! Which keys there are: the tables of all crates, each in the sections where it counts.
+//! Which keys there are: the tables of all crates, each in the section where it counts.
 //!
-//! Which keys a source or a destination has depends on its kind, so their tables are put in place
-//! by name. Where a section cannot be judged, because its route is switched off or its kind does
-//! not exist, none of its keys is called unknown.
+//! Sources and destinations judge the keys of their own sections, because which ones there are
+//! depends on the kind. Their tables are here as well, so that a key that stands at the wrong
+//! level finds its right name.
 
 use kete_config::{Diagnostics, KeyTable, Known, Settings};
-use kete_destinations::DESTINATIONS;
+use kete_destinations::{DESTINATION_KEYS, KINDS as DESTINATIONS};
 use kete_pipeline::{LANE_KEYS, PIPELINE_KEYS, QUEUE_ROUTE_KEYS};
 use kete_routes::ROUTE_KEYS;
-use kete_sources::{KEYCLOAK_KEYS, SOURCES};
+use kete_sources::{KEYCLOAK_KEYS, KINDS as SOURCES, SOURCE_KEYS};
 
-use super::ROOT;
-use super::routes::{self, Routes};
-use super::sources::{self, Sources};
+use super::{ROOT, routes, sources};
 use crate::settings::PROCESS_KEYS;
 
-/// Reports every key that no table knows, and every one that means nothing here.
-pub(super) fn judge(
-    settings: &Settings,
-    sources: &Sources,
-    routes: &Routes,
-    diagnostics: &Diagnostics,
-) {
-    let mut mounts = Mounts::default();
-    mounts.sources(sources);
-    mounts.routes(routes);
+/// Reports every key that no table knows, and every one that means nothing here. Of routes that
+/// are switched off, no key is looked at.
+pub(super) fn judge(settings: &Settings, disabled_routes: &[String], diagnostics: &Diagnostics) {
     let found = Diagnostics::new();
-    settings.check_unknown(&mounts.known(), &found);
+    settings.check_unknown(&known(), &found);
     for diagnostic in found.into_vec() {
         let key = diagnostic.key.as_deref().unwrap_or_default();
-        if !mounts.unjudged.iter().any(|section| key.starts_with(section.as_str())) {
+        if !judged_elsewhere(key) && !is_of(disabled_routes, key) {
             diagnostics.push(diagnostic);
         }
     }
 }
 
-#[derive(Default)]
-struct Mounts {
-    tables: Vec<(String, KeyTable)>,
-    /// Sections, each with its closing dot, whose keys nobody can judge.
-    unjudged: Vec<String>,
+/// Whether the key stands in a section that its own crate judges.
+fn judged_elsewhere(key: &str) -> bool {
+    below(sources::SECTION, key).is_some()
+        || below(sources::KEYCLOAK_SECTION, key).is_some()
+        || route_and_rest(key).is_some_and(|(_, rest)| below("destination", rest).is_some())
 }
 
-impl Mounts {
-    fn sources(&mut self, sources: &Sources) {
-        for (name, kind) in &sources.kinds {
-            let section = format!("{}.{name}", sources::SECTION);
-            match kind {
-                Some(kind) => self.source(&section, kind.keys),
-                None => self.unjudged.push(format!("{section}.")),
-            }
-        }
-        if sources.kinds.is_empty() {
-            // There is nothing to judge by, but a slip in `sources` itself gets its suggestion.
-            for kind in SOURCES {
-                self.source(&format!("{}.*", sources::SECTION), kind.keys);
-            }
-        }
-    }
+fn is_of(routes: &[String], key: &str) -> bool {
+    route_and_rest(key).is_some_and(|(route, _)| routes.iter().any(|name| name == route))
+}
 
-    fn source(&mut self, section: &str, keys: KeyTable) {
-        self.tables.push((section.to_owned(), sources::SOURCE_KEYS));
-        self.tables.push((section.to_owned(), keys));
-    }
+/// The name of the route that a key is about, and the key within it.
+fn route_and_rest(key: &str) -> Option<(&str, &str)> {
+    below(routes::SECTION, key)?.split_once('.')
+}
 
-    fn routes(&mut self, routes: &Routes) {
-        for (name, kind) in &routes.kinds {
-            let section = format!("{}.{name}.destination", routes::SECTION);
-            match kind {
-                Some(kind) => self.destination(&section, kind.keys),
-                None => self.unjudged.push(format!("{section}.")),
-            }
-        }
-        if routes.kinds.is_empty() && routes.disabled.is_empty() {
-            for kind in DESTINATIONS {
-                self.destination(&format!("{}.*.destination", routes::SECTION), kind.keys);
-            }
-        }
-        let disabled = routes.disabled.iter();
-        self.unjudged.extend(disabled.map(|name| format!("{}.{name}.", routes::SECTION)));
-    }
+fn below<'k>(section: &str, key: &'k str) -> Option<&'k str> {
+    key.strip_prefix(section)?.strip_prefix('.')
+}
 
-    fn destination(&mut self, section: &str, keys: KeyTable) {
-        for table in [routes::DESTINATION_KEYS, keys, LANE_KEYS] {
-            self.tables.push((section.to_owned(), table));
-        }
-    }
-
-    fn known(&self) -> Known {
-        let any_route = format!("{}.*", routes::SECTION);
-        let everywhere = Known::new()
-            .below(ROOT, PROCESS_KEYS)
-            .below(ROOT, PIPELINE_KEYS)
-            .below(sources::KEYCLOAK_SECTION, KEYCLOAK_KEYS)
-            .below(&any_route, ROUTE_KEYS)
-            .below(&any_route, QUEUE_ROUTE_KEYS);
-        let tables = self.tables.iter();
-        tables.fold(everywhere, |known, (section, table)| known.below(section, table))
-    }
+fn known() -> Known {
+    let route = format!("{}.*", routes::SECTION);
+    let destination = format!("{route}.destination");
+    let source = format!("{}.*", sources::SECTION);
+    let fixed: [(&str, KeyTable); 8] = [
+        (ROOT, PROCESS_KEYS),
+        (ROOT, PIPELINE_KEYS),
+        (sources::KEYCLOAK_SECTION, KEYCLOAK_KEYS),
+        (&route, ROUTE_KEYS),
+        (&route, QUEUE_ROUTE_KEYS),
+        (&destination, DESTINATION_KEYS),
+        (&destination, LANE_KEYS),
+        (&source, SOURCE_KEYS),
+    ];
+    let destinations = DESTINATIONS.iter().map(|kind| (&*destination, kind.keys));
+    let sources = SOURCES.iter().map(|kind| (&*source, kind.keys));
+    let tables = fixed.into_iter().chain(destinations).chain(sources);
+    tables.fold(Known::new(), |known, (section, table)| {
+        known.below(section, table)
+    })
 }

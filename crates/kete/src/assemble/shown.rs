@@ -19,7 +19,9 @@ pub(crate) struct Shown {
 pub(super) fn settings(scope: &Scope<'_>, tables: &[KeyTable], always: &[&str]) -> Vec<Shown> {
     let start = format!("{}.", scope.prefix());
     let keys = scope.settings().keys();
-    let set: Vec<&str> = keys.filter_map(|(key, _)| key.strip_prefix(&start)).collect();
+    let set: Vec<&str> = keys
+        .filter_map(|(key, _)| key.strip_prefix(&start))
+        .collect();
     let mut shown = Vec::new();
     for declared in tables.iter().copied().flatten() {
         let written = set.iter().filter(|key| declared.matches(key));
@@ -38,10 +40,18 @@ fn as_written(scope: &Scope<'_>, declared: &dyn AnyKey, key: &str) -> Option<Sho
         // A password within a URL is masked there.
         false => Diagnostic::warning("", "").value(&scope.raw(key)?.0).value,
     };
-    Some(Shown { key: key.to_owned(), value: value?, default: false })
+    Some(Shown {
+        key: key.to_owned(),
+        value: value?,
+        default: false,
+    })
 }
 
 fn as_default(declared: &dyn AnyKey) -> Option<Shown> {
     let value = declared.default()?.to_owned();
-    Some(Shown { key: declared.name().to_owned(), value, default: true })
+    Some(Shown {
+        key: declared.name().to_owned(),
+        value,
+        default: true,
+    })
 }

@@ -61,7 +61,13 @@ enum Value {
 impl<R: BufRead> Input<R> {
     pub(super) fn new(reader: R) -> Input<R> {
         let (ahead, found) = (VecDeque::new(), VecDeque::new());
-        Input { reader, ahead, lines: 0, found, ended: false }
+        Input {
+            reader,
+            ahead,
+            lines: 0,
+            found,
+            ended: false,
+        }
     }
 
     fn next_line(&mut self) -> Option<Line> {
@@ -77,7 +83,10 @@ impl<R: BufRead> Input<R> {
         }
         let number = self.lines + 1;
         let mut text = Vec::new();
-        match (&mut self.reader).take(MAX_BYTES + 1).read_until(b'\n', &mut text) {
+        match (&mut self.reader)
+            .take(MAX_BYTES + 1)
+            .read_until(b'\n', &mut text)
+        {
             Ok(0) => {
                 self.ended = true;
                 return None;
@@ -95,7 +104,10 @@ impl<R: BufRead> Input<R> {
             let text = Err(format!("the line is longer than {MAX_BYTES} bytes"));
             return Some(Line { number, text });
         }
-        Some(Line { number, text: Ok(text) })
+        Some(Line {
+            number,
+            text: Ok(text),
+        })
     }
 
     /// Adds lines to one whose JSON is cut off, until it is whole. `None` if it never is; the
@@ -138,7 +150,10 @@ impl<R: BufRead> Input<R> {
         let text = match text {
             Ok(text) => text,
             Err(problem) => {
-                self.found.push_back(Item::Bad { line: number, problem });
+                self.found.push_back(Item::Bad {
+                    line: number,
+                    problem,
+                });
                 return;
             }
         };
@@ -221,7 +236,10 @@ mod tests {
 
     #[test]
     fn a_line_is_an_event() {
-        assert_eq!(items("{\"a\":1}\n\n{\"b\":2}\n"), ["1 {\"a\":1}", "3 {\"b\":2}"]);
+        assert_eq!(
+            items("{\"a\":1}\n\n{\"b\":2}\n"),
+            ["1 {\"a\":1}", "3 {\"b\":2}"]
+        );
         assert_eq!(items("{\"a\":1}"), ["1 {\"a\":1}"]);
         assert_eq!(items(""), Vec::<String>::new());
     }
@@ -234,8 +252,14 @@ mod tests {
 
     #[test]
     fn arrays_and_rows_hold_events() {
-        assert_eq!(items("[{\"a\":1},{\"b\":2}]"), ["1 {\"a\":1}", "1 {\"b\":2}"]);
-        assert_eq!(items("[\n{\"a\":1},\n{\"b\":2}\n]\n"), ["1 {\"a\":1}", "1 {\"b\":2}"]);
+        assert_eq!(
+            items("[{\"a\":1},{\"b\":2}]"),
+            ["1 {\"a\":1}", "1 {\"b\":2}"]
+        );
+        assert_eq!(
+            items("[\n{\"a\":1},\n{\"b\":2}\n]\n"),
+            ["1 {\"a\":1}", "1 {\"b\":2}"]
+        );
         assert_eq!(items("{\"a\":1}{\"b\":2}"), ["1 {\"a\":1}", "1 {\"b\":2}"]);
     }
 
@@ -243,7 +267,10 @@ mod tests {
     fn a_broken_line_does_not_swallow_those_behind_it() {
         let input = "{\"a\":\n{\"b\":2}\n{\"c\":3}\n";
         assert_eq!(items(input), ["1 {\"a\":", "2 {\"b\":2}", "3 {\"c\":3}"]);
-        assert_eq!(items("{\"a\":1}}\n{\"b\":2}\n"), ["1 {\"a\":1}}", "2 {\"b\":2}"]);
+        assert_eq!(
+            items("{\"a\":1}}\n{\"b\":2}\n"),
+            ["1 {\"a\":1}}", "2 {\"b\":2}"]
+        );
         assert_eq!(items("{\"a\":1"), ["1 {\"a\":1"]);
         assert_eq!(items("oops\n{\"b\":2}\n"), ["1 oops", "2 {\"b\":2}"]);
     }

@@ -2,16 +2,11 @@
 
 use std::sync::Arc;
 
-use kete_pipeline::{
-    DeadLetters, LaneSpec, PipelineSettings, SourceSpec, Supervisor, Telemetry,
-};
+use kete_pipeline::{DeadLetters, LaneSpec, PipelineSettings, SourceSpec, Supervisor, Telemetry};
 use kete_queue::Memory;
 
 use super::StartError;
-use crate::assemble::{CheckedRoute, CheckedSource};
-
-/// The kinds whose senders send an event again when they are not sure that it was taken.
-const REPEATING: &[&str] = &["admin-api", "webhook"];
+use crate::assemble::{CheckedRoute, ShownSource};
 
 /// The machine without sources and lanes.
 pub(super) fn pipeline(
@@ -20,13 +15,16 @@ pub(super) fn pipeline(
 ) -> Result<Supervisor, StartError> {
     let dead_letters = match &settings.dead_letters {
         None => DeadLetters::none(),
-        Some((path, limit)) => {
-            DeadLetters::open(path, *limit).map_err(StartError::DeadLetters)?
-        }
+        Some((path, limit)) => DeadLetters::open(path, *limit).map_err(StartError::DeadLetters)?,
     };
     let queue = Arc::new(Memory::new(settings.queue));
     let max_consecutive = settings.max_consecutive;
-    Ok(Supervisor::new(queue, Arc::new(dead_letters), max_consecutive, telemetry))
+    Ok(Supervisor::new(
+        queue,
+        Arc::new(dead_letters),
+        max_consecutive,
+        telemetry,
+    ))
 }
 
 /// Starts a lane for each route.
@@ -34,12 +32,19 @@ pub(super) fn destinations(
     supervisor: &mut Supervisor,
     routes: Vec<CheckedRoute>,
 ) -> Result<(), StartError> {
-    for CheckedRoute { settings, limits, plan, .. } in routes {
+    for CheckedRoute {
+        settings,
+        limits,
+        plan,
+        ..
+    } in routes
+    {
         let lane = plan.lane();
         let name = settings.name;
-        let destination = plan
-            .build()
-            .map_err(|problem| StartError::Destination { route: Arc::clone(&name), problem })?;
+        let destination = plan.build().map_err(|problem| StartError::Destination {
+            route: Arc::clone(&name),
+            problem,
+        })?;
         supervisor.add_lane(LaneSpec {
             name,
             rules: Arc::new(settings.rules),
@@ -56,14 +61,19 @@ pub(super) fn destinations(
 /// before an event has come in.
 pub(super) async fn sources(
     supervisor: &mut Supervisor,
-    sources: Vec<CheckedSource>,
+    sources: Vec<ShownSource>,
 ) -> Result<(), StartError> {
     let mut specs = Vec::with_capacity(sources.len());
-    for CheckedSource { name, kind, plan, .. } in sources {
-        let finite = plan.finite();
-        let source = plan.build().await?;
-        let drops_repeats = REPEATING.contains(&kind.name);
-        specs.push(SourceSpec { name, finite, drops_repeats, source });
+    for ShownSource {
+        source: checked, ..
+    } in sources
+    {
+        specs.push(SourceSpec {
+            name: checked.name.into(),
+            finite: checked.finite,
+            drops_repeats: checked.drops_repeats,
+            source: checked.plan.build().await?,
+        });
     }
     for spec in specs {
         supervisor.add_source(spec);

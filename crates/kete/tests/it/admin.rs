@@ -8,7 +8,7 @@ use super::harness::{Running, http, start, with_settings};
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Asks until a metric has this value.
-pub fn wait_for_metric(address: &str, line: &str) {
+pub(crate) fn wait_for_metric(address: &str, line: &str) {
     let until = Instant::now() + DEADLINE;
     loop {
         let body = http("GET", address, "/metrics", "").body;
@@ -38,8 +38,15 @@ fn running() -> (Running, String) {
 fn health_metrics_and_index_are_served() {
     let (running, address) = running();
     let live = http("GET", &address, "/health/live", "");
-    assert_eq!((live.status, live.body.as_str()), (200, "{\"status\":\"live\"}\n"));
-    assert!(live.head.contains("content-type: application/json"), "{}", live.head);
+    assert_eq!(
+        (live.status, live.body.as_str()),
+        (200, "{\"status\":\"live\"}\n")
+    );
+    assert!(
+        live.head.contains("content-type: application/json"),
+        "{}",
+        live.head
+    );
     let until = Instant::now() + DEADLINE;
     while http("GET", &address, "/health/ready", "").status != 200 {
         assert!(Instant::now() < until, "it is never ready");
@@ -50,7 +57,11 @@ fn health_metrics_and_index_are_served() {
     let kind = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert!(metrics.head.contains(kind), "{}", metrics.head);
     assert!(metrics.body.ends_with("# EOF\n"), "{}", metrics.body);
-    assert!(http("GET", &address, "/", "").body.contains("/health/ready"));
+    assert!(
+        http("GET", &address, "/", "")
+            .body
+            .contains("/health/ready")
+    );
     assert_eq!(running.finish().code, Some(0));
 }
 
@@ -69,7 +80,8 @@ fn other_paths_and_methods_are_refused_in_json() {
 #[test]
 fn counters_follow_the_events() {
     let (mut running, address) = running();
-    running.send(b"{\"id\":\"1\",\"time\":1,\"type\":\"LOGIN\",\"realmName\":\"demo\"}\nnonsense\n");
+    running
+        .send(b"{\"id\":\"1\",\"time\":1,\"type\":\"LOGIN\",\"realmName\":\"demo\"}\nnonsense\n");
     wait_for_metric(&address, "kete_events_forwarded_total{route=\"all\"} 1");
     wait_for_metric(&address, "kete_source_events_bad_total{source=\"input\"} 1");
     assert_eq!(running.finish().code, Some(1), "a line was bad");

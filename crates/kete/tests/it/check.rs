@@ -4,8 +4,10 @@ use std::fs;
 
 use super::harness::{file, kete, run_to_end, with_settings};
 
-const RIGHT: &[&str] =
-    &["kete.sources.input.kind=stdin", "kete.routes.all.destination.kind=stdout"];
+const RIGHT: &[&str] = &[
+    "kete.sources.input.kind=stdin",
+    "kete.routes.all.destination.kind=stdout",
+];
 
 const FILE: &str = "\
 kete.sources.input.kind=stdin
@@ -51,13 +53,18 @@ fn json_is_one_document_with_places_and_a_summary() {
     let text = format!("{FILE}kete.metrics.enabled=true\n");
     let (_directory, path) = file("kete.properties", &text);
     let mut check = kete();
-    check.args(["check", "--format", "json", "--config"]).arg(&path);
+    check
+        .args(["check", "--format", "json", "--config"])
+        .arg(&path);
     let ended = run_to_end(&mut check, b"");
     assert_eq!(ended.code, Some(0), "{}", ended.stdout);
     assert!(!ended.stdout.contains("very-secret"), "{}", ended.stdout);
     let answer: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(answer["ok"], true);
-    assert_eq!((&answer["errors"], &answer["warnings"]), (&0.into(), &1.into()));
+    assert_eq!(
+        (&answer["errors"], &answer["warnings"]),
+        (&0.into(), &1.into())
+    );
     let warning = &answer["diagnostics"][0];
     assert_eq!(warning["code"], "unused-key");
     assert_eq!(warning["file"], path.to_str().unwrap());
@@ -65,7 +72,10 @@ fn json_is_one_document_with_places_and_a_summary() {
     assert_eq!(warning["key"], "kete.metrics.enabled");
     let summary = &answer["summary"];
     assert_eq!(summary["routes"][0]["name"], "shop");
-    assert_eq!(summary["routes"][0]["eventMatchers"]["matchers"][0]["pattern"], "glob:LOGIN*");
+    assert_eq!(
+        summary["routes"][0]["eventMatchers"]["matchers"][0]["pattern"],
+        "glob:LOGIN*"
+    );
     assert_eq!(summary["routes"][0]["destination"]["kind"], "socketio");
     assert_eq!(summary["disabledRoutes"][0], "old");
     assert_eq!(summary["deadLetters"], serde_json::Value::Null);
@@ -85,8 +95,10 @@ fn json_of_a_wrong_configuration_has_no_summary() {
 #[test]
 fn later_files_win_then_the_environment_then_set() {
     let (_first, first) = file("first.properties", FILE);
-    let (_second, second) =
-        file("second.properties", "kete.routes.shop.destination.event-name=second\n");
+    let (_second, second) = file(
+        "second.properties",
+        "kete.routes.shop.destination.event-name=second\n",
+    );
     let url = |command: &mut std::process::Command, expected: &str| {
         let ended = run_to_end(command, b"");
         assert_eq!(ended.code, Some(0), "{}", ended.stdout);
@@ -94,7 +106,12 @@ fn later_files_win_then_the_environment_then_set() {
         assert!(ended.stdout.contains(&line), "{expected}: {}", ended.stdout);
     };
     let mut check = kete();
-    check.arg("check").arg("--config").arg(&first).arg("--config").arg(&second);
+    check
+        .arg("check")
+        .arg("--config")
+        .arg(&first)
+        .arg("--config")
+        .arg(&second);
     url(&mut check, "second");
     check.env("KETE__ROUTES__SHOP__DESTINATION__EVENT_NAME", "environment");
     url(&mut check, "environment");
@@ -105,7 +122,9 @@ fn later_files_win_then_the_environment_then_set() {
 #[test]
 fn the_environment_alone_is_a_configuration() {
     let mut check = kete();
-    check.arg("check").env("KETE__SOURCES__INPUT__KIND", "stdin");
+    check
+        .arg("check")
+        .env("KETE__SOURCES__INPUT__KIND", "stdin");
     check.env("kete.routes.all.destination.kind", "stdout");
     let ended = run_to_end(&mut check, b"");
     assert_eq!(ended.code, Some(0), "{}", ended.stdout);
@@ -115,13 +134,19 @@ fn the_environment_alone_is_a_configuration() {
 fn a_file_that_cannot_be_read_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("missing.properties");
-    for (path, why) in [(directory.path(), "this is a directory"), (&missing, "no such file")] {
+    for (path, why) in [
+        (directory.path(), "this is a directory"),
+        (&missing, "no such file"),
+    ] {
         for subcommand in ["check", "run", "explain"] {
             let ended = run_to_end(kete().arg(subcommand).arg("--config").arg(path), b"");
             assert_eq!(ended.code, Some(2), "{subcommand}");
             let said = ended.stdout + &ended.stderr;
             let place = format!("error[unreadable-file]: {}\n", path.display());
-            assert!(said.contains(&place) && said.contains(why), "{subcommand}: {said}");
+            assert!(
+                said.contains(&place) && said.contains(why),
+                "{subcommand}: {said}"
+            );
         }
     }
 }
@@ -130,13 +155,21 @@ fn a_file_that_cannot_be_read_is_named() {
 fn a_set_without_a_value_is_refused_and_not_repeated() {
     let ended = run_to_end(&mut with_settings("check", &["kete.x very-secret"]), b"");
     assert_eq!(ended.code, Some(2));
-    assert!(ended.stdout.contains("error[bad-set]: --set"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("error[bad-set]: --set"),
+        "{}",
+        ended.stdout
+    );
     assert!(!ended.stdout.contains("very-secret"), "{}", ended.stdout);
 }
 
 #[test]
 fn unknown_keys_can_be_made_warnings() {
-    let settings = [RIGHT, &["kete.unknown-keys=warn", "kete.routes.all.shape=round"]].concat();
+    let settings = [
+        RIGHT,
+        &["kete.unknown-keys=warn", "kete.routes.all.shape=round"],
+    ]
+    .concat();
     let ended = run_to_end(&mut with_settings("check", &settings), b"");
     assert_eq!(ended.code, Some(0), "{}", ended.stdout);
     let warning = "warning[unknown-key]: --set: kete.routes.all.shape\n";
@@ -145,16 +178,31 @@ fn unknown_keys_can_be_made_warnings() {
 
 #[test]
 fn keys_of_kete_without_meaning_here_are_warnings() {
-    let ours = ["kete.metrics.enabled=true", "kete.support-the-project-message=false"];
+    let ours = [
+        "kete.metrics.enabled=true",
+        "kete.support-the-project-message=false",
+    ];
     let ended = run_to_end(&mut with_settings("check", &[RIGHT, &ours].concat()), b"");
     assert_eq!(ended.code, Some(0), "{}", ended.stdout);
-    assert_eq!(ended.stdout.matches("warning[unused-key]").count(), 2, "{}", ended.stdout);
-    assert!(ended.stdout.contains("kete.admin.bind decides"), "{}", ended.stdout);
+    assert_eq!(
+        ended.stdout.matches("warning[unused-key]").count(),
+        2,
+        "{}",
+        ended.stdout
+    );
+    assert!(
+        ended.stdout.contains("kete.admin.bind decides"),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[test]
 fn switched_off_means_that_nothing_else_counts() {
-    let settings = ["kete.enabled=false", "kete.routes.all.destination.kind=nonsense"];
+    let settings = [
+        "kete.enabled=false",
+        "kete.routes.all.destination.kind=nonsense",
+    ];
     for subcommand in ["check", "run", "explain"] {
         let ended = run_to_end(&mut with_settings(subcommand, &settings), b"");
         assert_eq!(ended.code, Some(0), "{subcommand}: {}", ended.stderr);
@@ -165,11 +213,16 @@ fn switched_off_means_that_nothing_else_counts() {
 
 #[test]
 fn a_route_may_have_any_name_that_a_key_can_hold() {
-    let text = "kete.sources.in\\ put.kind=stdin\nkete.routes.R\\u00F6ute_1\\ a.destination.kind=stdout\n";
+    let text =
+        "kete.sources.in\\ put.kind=stdin\nkete.routes.R\\u00F6ute_1\\ a.destination.kind=stdout\n";
     let (_directory, path) = file("kete.properties", text);
     let ended = run_to_end(kete().arg("check").arg("--config").arg(&path), b"");
     assert_eq!(ended.code, Some(0), "{}", ended.stdout);
-    assert!(ended.stdout.contains("route Röute_1 a\n"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("route Röute_1 a\n"),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[test]

@@ -12,9 +12,15 @@ fn every_example_passes() {
         let path = entry.unwrap().path();
         let ended = run_to_end(kete().arg("check").arg("--config").arg(&path), b"");
         assert_eq!(ended.code, Some(0), "{}: {}", path.display(), ended.stdout);
-        let clean = ended.stdout.starts_with("the configuration is right: no mistakes\n");
+        let clean = ended
+            .stdout
+            .starts_with("the configuration is right: no mistakes\n");
         assert!(clean, "{}: {}", path.display(), ended.stdout);
-        assert!(fs::read_to_string(&path).unwrap().starts_with("# "), "{}", path.display());
+        assert!(
+            fs::read_to_string(&path).unwrap().starts_with("# "),
+            "{}",
+            path.display()
+        );
         count += 1;
     }
     assert!(count >= 9, "only {count} examples");
@@ -39,7 +45,14 @@ fn every_quickstart_passes() {
 
 /// The keys below `kete.routes.` of each block that users of KETE's Socket.IO destination have.
 const BLOCKS: &[(&str, &[&str])] = &[
-    ("simplest", &["kind=socketio", "url=http://dashboard:3000", "event-name=keycloak-event"]),
+    (
+        "simplest",
+        &[
+            "kind=socketio",
+            "url=http://dashboard:3000",
+            "event-name=keycloak-event",
+        ],
+    ),
     (
         "static headers",
         &[
@@ -60,7 +73,11 @@ const BLOCKS: &[(&str, &[&str])] = &[
     ),
     (
         "a name per realm",
-        &["kind=socketio", "url=http://dashboard:3000", "event-name=${realmLowerCase}-event"],
+        &[
+            "kind=socketio",
+            "url=http://dashboard:3000",
+            "event-name=${realmLowerCase}-event",
+        ],
     ),
     (
         "namespace and path",
@@ -91,7 +108,10 @@ const BLOCKS: &[(&str, &[&str])] = &[
 const NOT_YET: &[(&str, &[&str])] = &[
     (
         "a private certificate authority",
-        &["tls.trust-store.loader.kind=pem-file-path", "tls.trust-store.loader.path=/certs/ca.pem"],
+        &[
+            "tls.trust-store.loader.kind=pem-file-path",
+            "tls.trust-store.loader.path=/certs/ca.pem",
+        ],
     ),
     (
         "mutual TLS",
@@ -113,12 +133,18 @@ const NOT_YET: &[(&str, &[&str])] = &[
             "oauth.scope=events:write",
         ],
     ),
-    ("OAuth of the current Keycloak", &["oauth.enabled=true", "oauth.mode=internal"]),
+    (
+        "OAuth of the current Keycloak",
+        &["oauth.enabled=true", "oauth.mode=internal"],
+    ),
 ];
 
 fn check_destination(keys: &[&str]) -> super::harness::Ended {
     let mut settings = vec!["kete.sources.input.kind=stdin".to_owned()];
-    settings.extend(keys.iter().map(|key| format!("kete.routes.ours.destination.{key}")));
+    settings.extend(
+        keys.iter()
+            .map(|key| format!("kete.routes.ours.destination.{key}")),
+    );
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
     run_to_end(&mut with_settings("check", &settings), b"")
 }
@@ -128,7 +154,9 @@ fn blocks_of_kete_users_pass_unchanged() {
     for (name, keys) in BLOCKS {
         let ended = check_destination(keys);
         assert_eq!(ended.code, Some(0), "{name}: {}", ended.stdout);
-        let clean = ended.stdout.starts_with("the configuration is right: no mistakes\n");
+        let clean = ended
+            .stdout
+            .starts_with("the configuration is right: no mistakes\n");
         assert!(clean, "{name}: {}", ended.stdout);
         for secret in ["token123", "my-api-key"] {
             assert!(!ended.stdout.contains(secret), "{name}: {}", ended.stdout);
@@ -138,13 +166,29 @@ fn blocks_of_kete_users_pass_unchanged() {
 
 #[test]
 fn blocks_that_come_later_are_refused_key_by_key() {
-    let usual = ["kind=socketio", "url=https://a.example.com", "event-name=event"];
+    let usual = [
+        "kind=socketio",
+        "url=https://a.example.com",
+        "event-name=event",
+    ];
     for (name, keys) in NOT_YET {
         let ended = check_destination(&[&usual, *keys].concat());
         assert_eq!(ended.code, Some(2), "{name}");
-        let refused = ended.stdout.matches("error[not-yet]: --set: kete.routes.ours.").count();
+        let refused = ended
+            .stdout
+            .matches("error[not-yet]: --set: kete.routes.ours.")
+            .count();
         assert_eq!(refused, keys.len(), "{name}: {}", ended.stdout);
-        assert_eq!(ended.stdout.matches("error[").count(), keys.len(), "{name}: {}", ended.stdout);
-        assert!(!ended.stdout.contains("changeit"), "{name}: {}", ended.stdout);
+        assert_eq!(
+            ended.stdout.matches("error[").count(),
+            keys.len(),
+            "{name}: {}",
+            ended.stdout
+        );
+        assert!(
+            !ended.stdout.contains("changeit"),
+            "{name}: {}",
+            ended.stdout
+        );
     }
 }

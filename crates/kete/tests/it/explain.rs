@@ -37,7 +37,11 @@ fn programs_read_one_json_object_per_event() {
     let ended = explain(&["--format", "json"]);
     assert_eq!(ended.code, Some(1), "a line is bad: {}", ended.stderr);
     for line in ended.stdout.lines() {
-        assert!(serde_json::from_str::<serde_json::Value>(line).unwrap().is_object());
+        assert!(
+            serde_json::from_str::<serde_json::Value>(line)
+                .unwrap()
+                .is_object()
+        );
     }
     let path = crate_directory().join("tests/explain/json.expected");
     assert_same_as_file(&ended.stdout, &path);
@@ -48,12 +52,19 @@ fn good_events_alone_end_with_0_and_no_source_is_needed() {
     let event = b"{\"id\":\"1\",\"time\":1,\"type\":\"LOGIN\",\"realmName\":\"demo\"}\n";
     let ended = run_to_end(&mut with_settings("explain", ROUTES), event);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(ended.stdout.contains("event name keycloak:login\n"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("event name keycloak:login\n"),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[test]
 fn a_wrong_configuration_is_refused() {
-    let ended = run_to_end(&mut with_settings("explain", &["kete.routes.a.enabled=false"]), b"");
+    let ended = run_to_end(
+        &mut with_settings("explain", &["kete.routes.a.enabled=false"]),
+        b"",
+    );
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.contains("error[no-route]"), "{}", ended.stderr);
 }

@@ -13,14 +13,14 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What a command that ended left behind.
 #[derive(Debug)]
-pub struct Ended {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// A command that runs.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: JoinHandle<String>,
@@ -29,24 +29,24 @@ pub struct Running {
 }
 
 /// The binary with an empty environment, so that the developer's own does not matter.
-pub fn kete() -> Command {
+pub(crate) fn kete() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kete"));
     command.env_clear();
     command
 }
 
 /// The directory of this crate.
-pub fn crate_directory() -> PathBuf {
+pub(crate) fn crate_directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The file or directory of the project with this relative path.
-pub fn project(path: &str) -> PathBuf {
+pub(crate) fn project(path: &str) -> PathBuf {
     crate_directory().join("../..").join(path)
 }
 
 /// A directory that lasts as long as the value, with one file in it.
-pub fn file(name: &str, text: &str) -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn file(name: &str, text: &str) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(name);
     std::fs::write(&path, text).unwrap();
@@ -54,7 +54,7 @@ pub fn file(name: &str, text: &str) -> (tempfile::TempDir, PathBuf) {
 }
 
 /// `check`, `run` or `explain` with these settings on the command line.
-pub fn with_settings(subcommand: &str, settings: &[&str]) -> Command {
+pub(crate) fn with_settings(subcommand: &str, settings: &[&str]) -> Command {
     let mut command = kete();
     command.arg(subcommand);
     for setting in settings {
@@ -64,15 +64,18 @@ pub fn with_settings(subcommand: &str, settings: &[&str]) -> Command {
 }
 
 /// Runs a command to its end, with this on its standard input.
-pub fn run_to_end(command: &mut Command, input: &[u8]) -> Ended {
+pub(crate) fn run_to_end(command: &mut Command, input: &[u8]) -> Ended {
     let mut running = start(command);
     running.send(input);
     running.finish()
 }
 
 /// Starts a command.
-pub fn start(command: &mut Command) -> Running {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+pub(crate) fn start(command: &mut Command) -> Running {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdout = child.stdout.take().unwrap();
     let stdout = thread::spawn(move || {
@@ -87,18 +90,24 @@ pub fn start(command: &mut Command) -> Running {
             let _nobody_listens_any_more = sender.send(line.unwrap());
         }
     });
-    Running { stdin: child.stdin.take(), child, stdout, lines, seen: Vec::new() }
+    Running {
+        stdin: child.stdin.take(),
+        child,
+        stdout,
+        lines,
+        seen: Vec::new(),
+    }
 }
 
 impl Running {
     /// Writes to standard input. That the command has ended meanwhile is no failure of the test.
-    pub fn send(&mut self, input: &[u8]) {
+    pub(crate) fn send(&mut self, input: &[u8]) {
         let stdin = self.stdin.as_mut().unwrap();
         let _may_be_closed = stdin.write_all(input).and_then(|()| stdin.flush());
     }
 
     /// Waits for a line on standard error that contains this text.
-    pub fn wait_for(&mut self, text: &str) -> String {
+    pub(crate) fn wait_for(&mut self, text: &str) -> String {
         let until = Instant::now() + DEADLINE;
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -118,23 +127,32 @@ impl Running {
     }
 
     /// Sends a signal, such as `TERM`.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Closes standard input and waits for the end.
-    pub fn finish(mut self) -> Ended {
+    pub(crate) fn finish(mut self) -> Ended {
         drop(self.stdin.take());
         self.end()
     }
 
     /// Waits for the end with standard input left open.
-    pub fn end(mut self) -> Ended {
+    pub(crate) fn end(mut self) -> Ended {
         // Standard error is closed when the command ends, and not before.
         let until = Instant::now() + DEADLINE;
         loop {
-            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match self
+                .lines
+                .recv_timeout(until.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => self.seen.push(line),
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
@@ -146,19 +164,23 @@ impl Running {
         let status: ExitStatus = self.child.wait().unwrap();
         let stdout = self.stdout.join().unwrap();
         let stderr = self.seen.iter().map(|line| format!("{line}\n")).collect();
-        Ended { code: status.code(), stdout, stderr }
+        Ended {
+            code: status.code(),
+            stdout,
+            stderr,
+        }
     }
 }
 
 /// The answer to an HTTP request: its status, its head and its body.
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 /// Asks for a path.
-pub fn http(method: &str, address: &str, path: &str, body: &str) -> Answer {
+pub(crate) fn http(method: &str, address: &str, path: &str, body: &str) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     let length = body.len();
@@ -168,15 +190,24 @@ pub fn http(method: &str, address: &str, path: &str, body: &str) -> Answer {
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+    Answer {
+        status,
+        head: head.to_ascii_lowercase(),
+        body: body.to_owned(),
+    }
 }
 
 /// Compares with a stored text, or stores it where the environment says `UPDATE=1`.
-pub fn assert_same_as_file(found: &str, path: &Path) {
+pub(crate) fn assert_same_as_file(found: &str, path: &Path) {
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(path, found).unwrap();
         return;
     }
     let expected = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(found, expected, "differs from {} (UPDATE=1 rewrites it)", path.display());
+    assert_eq!(
+        found,
+        expected,
+        "differs from {} (UPDATE=1 rewrites it)",
+        path.display()
+    );
 }

@@ -4,8 +4,10 @@ use std::net::TcpListener;
 
 use super::harness::{Ended, run_to_end, start, with_settings};
 
-const PIPE: &[&str] =
-    &["kete.sources.input.kind=stdin", "kete.routes.all.destination.kind=stdout"];
+const PIPE: &[&str] = &[
+    "kete.sources.input.kind=stdin",
+    "kete.routes.all.destination.kind=stdout",
+];
 const JSON_LOG: &str = "kete.log.format=json";
 
 const LOGIN: &str = r#"{"id":"e1","time":1700000000000,"type":"LOGIN","realmId":"r1","realmName":"demo","clientId":"app","userId":"u1"}"#;
@@ -45,7 +47,11 @@ fn bad_lines_are_named_and_counted_and_hold_nothing_up() {
     assert_eq!(ended.stdout.lines().count(), 2, "{}", ended.stdout);
     assert_eq!(last_line(&ended)["bad"], 2);
     assert!(ended.stderr.contains("\"line\":2"), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("secret-body-text"), "{}", ended.stderr);
+    assert!(
+        !ended.stderr.contains("secret-body-text"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -65,14 +71,22 @@ fn the_first_lines_say_what_a_crash_would_lose() {
     let directory = tempfile::tempdir().unwrap();
     let path = format!("kete.dead-letters.path={}/dead", directory.path().display());
     let kept = run_to_end(&mut with_settings("run", &[PIPE, &[&path]].concat()), b"");
-    assert!(!kept.stderr.contains("their bodies are lost"), "{}", kept.stderr);
+    assert!(
+        !kept.stderr.contains("their bodies are lost"),
+        "{}",
+        kept.stderr
+    );
 }
 
 #[test]
 fn warnings_of_the_configuration_are_logged() {
     let settings = [PIPE, &[JSON_LOG, "kete.metrics.enabled=true"]].concat();
     let ended = run_to_end(&mut with_settings("run", &settings), b"");
-    let warning = ended.stderr.lines().find(|line| line.contains("unused-key")).unwrap();
+    let warning = ended
+        .stderr
+        .lines()
+        .find(|line| line.contains("unused-key"))
+        .unwrap();
     let warning: serde_json::Value = serde_json::from_str(warning).unwrap();
     assert_eq!(warning["level"], "WARN");
     assert_eq!(warning["key"], "kete.metrics.enabled");
@@ -82,7 +96,10 @@ fn warnings_of_the_configuration_are_logged() {
 #[test]
 fn the_log_level_is_respected_and_nothing_is_coloured_in_a_pipe() {
     let quiet = [PIPE, &["kete.log.level=error"]].concat();
-    assert_eq!(run_to_end(&mut with_settings("run", &quiet), b"").stderr, "");
+    assert_eq!(
+        run_to_end(&mut with_settings("run", &quiet), b"").stderr,
+        ""
+    );
     let usual = run_to_end(&mut with_settings("run", PIPE), b"");
     assert!(!usual.stderr.contains('\u{1b}'), "{}", usual.stderr);
 }
@@ -90,8 +107,15 @@ fn the_log_level_is_respected_and_nothing_is_coloured_in_a_pipe() {
 #[test]
 fn sigterm_and_sigint_end_it_in_order() {
     for signal in ["TERM", "INT"] {
-        let webhook = ["kete.sources.input.kind=webhook", "kete.sources.input.bind=127.0.0.1:0"];
-        let settings = [&webhook[..], &PIPE[1..], &[JSON_LOG, "kete.admin.bind=127.0.0.1:0"]];
+        let webhook = [
+            "kete.sources.input.kind=webhook",
+            "kete.sources.input.bind=127.0.0.1:0",
+        ];
+        let settings = [
+            &webhook[..],
+            &PIPE[1..],
+            &[JSON_LOG, "kete.admin.bind=127.0.0.1:0"],
+        ];
         let mut running = start(&mut with_settings("run", &settings.concat()));
         running.wait_for("metrics and health are served");
         running.signal(signal);
@@ -121,12 +145,19 @@ fn what_was_taken_before_sigterm_is_delivered() {
 
 /// A port that nobody answers on: it was free a moment ago, and is closed again.
 fn closed_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 #[test]
 fn with_the_server_away_it_ends_within_the_grace_and_says_what_is_lost() {
-    let url = format!("kete.routes.shop.destination.url=http://127.0.0.1:{}", closed_port());
+    let url = format!(
+        "kete.routes.shop.destination.url=http://127.0.0.1:{}",
+        closed_port()
+    );
     let settings = [
         PIPE[0],
         JSON_LOG,
@@ -148,12 +179,19 @@ fn with_the_server_away_it_ends_within_the_grace_and_says_what_is_lost() {
     let ended = running.end();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert_eq!(last_line(&ended)["undelivered"], 2);
-    assert!(ended.stderr.contains("\"route\":\"shop\""), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("\"route\":\"shop\""),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    let url = format!("kete.routes.shop.destination.url=http://127.0.0.1:{}", closed_port());
+    let url = format!(
+        "kete.routes.shop.destination.url=http://127.0.0.1:{}",
+        closed_port()
+    );
     let settings = [
         PIPE[0],
         JSON_LOG,
@@ -193,7 +231,11 @@ fn a_port_that_is_taken_is_named_with_its_key() {
     let ended = run_to_end(&mut with_settings("run", &[PIPE, &hook].concat()), b"");
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     for part in ["hook", "bind", &address] {
-        assert!(ended.stderr.contains(part), "{part} is not in {}", ended.stderr);
+        assert!(
+            ended.stderr.contains(part),
+            "{part} is not in {}",
+            ended.stderr
+        );
     }
 }
 

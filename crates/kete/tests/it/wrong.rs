@@ -14,7 +14,9 @@ fn directory() -> PathBuf {
 }
 
 fn names() -> Vec<String> {
-    let files = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
+    let files = fs::read_dir(directory())
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let configurations = files.filter(|path| path.extension().is_some_and(|is| is == "properties"));
     let name = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
     let mut names: Vec<String> = configurations.map(name).collect();
@@ -25,10 +27,16 @@ fn names() -> Vec<String> {
 #[test]
 fn every_wrong_configuration_gets_exactly_its_diagnostics() {
     let names = names();
-    assert!(names.len() >= 40, "the corpus has shrunk to {}", names.len());
+    assert!(
+        names.len() >= 40,
+        "the corpus has shrunk to {}",
+        names.len()
+    );
     for name in names {
         let mut check = kete();
-        check.current_dir(directory()).args(["check", "--config", &format!("{name}.properties")]);
+        check
+            .current_dir(directory())
+            .args(["check", "--config", &format!("{name}.properties")]);
         let ended = run_to_end(&mut check, b"");
         assert_eq!(ended.code, Some(2), "{name}: {}", ended.stdout);
         assert_eq!(ended.stderr, "", "{name}");
@@ -43,7 +51,11 @@ fn no_answer_shows_a_secret_and_every_answer_has_a_configuration() {
         if path.extension().is_some_and(|is| is == "expected") {
             let answer = fs::read_to_string(&path).unwrap();
             assert!(!answer.contains("very-secret"), "{}", path.display());
-            assert!(Path::new(&path).with_extension("properties").exists(), "{}", path.display());
+            assert!(
+                Path::new(&path).with_extension("properties").exists(),
+                "{}",
+                path.display()
+            );
         }
     }
 }
@@ -51,7 +63,10 @@ fn no_answer_shows_a_secret_and_every_answer_has_a_configuration() {
 #[test]
 fn run_refuses_a_wrong_configuration_with_the_same_words() {
     let config = ["--config", "many-at-once.properties"];
-    let check = run_to_end(kete().current_dir(directory()).arg("check").args(config), b"");
+    let check = run_to_end(
+        kete().current_dir(directory()).arg("check").args(config),
+        b"",
+    );
     let run = run_to_end(kete().current_dir(directory()).arg("run").args(config), b"");
     assert_eq!(run.code, Some(2));
     assert_eq!(run.stdout, "");

@@ -5,7 +5,8 @@
 //! which both engines here understand alike. What has no such translation is an error with its
 //! position: there is no pattern that runs and means something else than in Java.
 //!
-//! Where Java releases differ, this is Java 19 and later (`\b` looks at ASCII word characters). `^`
+//! Possessive repetitions and atomic groups are refused: the backtracking engine does not keep them
+//! apart from ordinary ones in every place. Where Java releases differ, this is Java 19 and later (`\b` looks at ASCII word characters). `^`
 //! and `$` are those of a single-line text; `$` also stands before a final line terminator.
 
 mod class;
@@ -35,8 +36,7 @@ const MAX_DEPTH: usize = 50;
 /// A pattern in the notation that both engines share, not yet anchored.
 pub(super) struct Translated {
     pub(super) expression: String,
-    /// It has look-around, backreferences or atomic groups, so only the backtracking engine can
-    /// run it.
+    /// It has look-around or backreferences, so only the backtracking engine can run it.
     pub(super) backtracking: bool,
     /// The text has to be lower-cased in ASCII before it is matched.
     pub(super) lower_case: bool,
@@ -50,6 +50,7 @@ pub(super) fn translate(pattern: &str) -> Result<Translated, ExpressionError> {
         flags: Flags { ignore_case: true, dot_all: false },
         depth: 0,
         look_around: 0,
+        look_behind: 0,
         groups: Vec::new(),
         backtracking: false,
         backreferences: false,
@@ -77,6 +78,7 @@ struct Translator {
     flags: Flags,
     depth: usize,
     look_around: usize,
+    look_behind: usize,
     groups: Vec<Group>,
     backtracking: bool,
     backreferences: bool,
@@ -102,6 +104,8 @@ struct Group {
 enum Atom {
     /// Characters, at least one.
     Solid,
+    /// `\R`, which Java never takes apart again once it is repeated.
+    LineBreak,
     /// A group or a backreference that may match nothing. With an assertion inside, whether it
     /// does depends on the place, and Java leaves a loop at the first empty round.
     Empty { asserts: bool },
@@ -206,10 +210,14 @@ impl Translator {
     fn repetition(&mut self, start: usize, atom: Atom) -> Result<bool, ExpressionError> {
         let place = self.cursor.place();
         let Some(symbol @ ('*' | '+' | '?' | '{')) = self.cursor.peek() else {
-            return Ok(atom != Atom::Solid);
+            return Ok(!matches!(atom, Atom::Solid | Atom::LineBreak));
         };
         if atom == Atom::Fixed {
             return Err(error_at(place, ExpressionProblem::NothingToRepeat(symbol)));
+        }
+        if atom == Atom::LineBreak {
+            let what = r"a repeated '\R'";
+            return Err(error_at(place, ExpressionProblem::NotTranslated(what)));
         }
         if symbol != '?' && atom == (Atom::Empty { asserts: true }) {
             let what = "a repeated group that may be empty and holds an anchor or reference";
@@ -217,28 +225,20 @@ impl Translator {
         }
         self.cursor.next();
         let count = if symbol == '{' { self.count(place)? } else { symbol.to_string() };
-        let is_group = self.output[start..].starts_with('(');
+        let is_unbounded = matches!(symbol, '*' | '+') || count.ends_with(",}");
+        if is_unbounded && self.look_behind > 0 {
+            let what = "a repetition without an upper bound in a look-behind";
+            return Err(error_at(place, ExpressionProblem::NotTranslated(what)));
+        }
         self.output.push_str(&count);
         if self.cursor.eat("?") {
             self.output.push('?');
-        } else if self.cursor.eat("+") {
-            self.possessive(start, count.len(), is_group);
+        } else if self.cursor.peek() == Some('+') {
+            let what = "a possessive repetition such as 'a*+'";
+            return Err(self.error(ExpressionProblem::NotTranslated(what)));
         }
         let least_is_zero = matches!(symbol, '*' | '?') || count.starts_with("{0");
         Ok(least_is_zero || atom != Atom::Solid)
-    }
-
-    /// Makes the repetition written at `start` possessive. Java never goes back into any one of
-    /// its rounds either, which shows where a round can end in several places.
-    fn possessive(&mut self, start: usize, count_length: usize, is_group: bool) {
-        if is_group {
-            let end_of_atom = self.output.len() - count_length;
-            self.output.insert(end_of_atom, ')');
-            self.output.insert_str(start, "(?>");
-        }
-        self.output.insert_str(start, "(?>");
-        self.output.push(')');
-        self.backtracking = true;
     }
 
     /// The rest of `{n}`, `{n,}` or `{n,m}`.

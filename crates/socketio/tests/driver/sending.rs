@@ -117,6 +117,14 @@ async fn a_question_of_the_server_gets_an_empty_acknowledgement_and_a_ping_its_p
 }
 
 #[tokio::test]
+async fn a_websocket_ping_of_the_server_is_answered() {
+    let (_sender, _receiver, mut server) = connected(ROOM).await;
+    let ping = Message::Ping(b"proxy"[..].into());
+    server.socket.send(ping).await.unwrap();
+    assert_eq!(server.hear().await, Message::Pong(b"proxy"[..].into()));
+}
+
+#[tokio::test]
 async fn binary_attachments_are_skipped() {
     let (_sender, mut receiver, mut server) = connected(ROOM).await;
     server

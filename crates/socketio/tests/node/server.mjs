@@ -34,6 +34,12 @@ function serve(socket) {
   socket.on("ask me", async (_nothing, answer) => {
     answer({ client: await socket.timeout(5000).emitWithAck("question", 1) });
   });
+  socket.on("after three pongs", (_nothing, answer) => {
+    let pongs = 0;
+    socket.conn.on("packet", ({ type }) => {
+      if (type === "pong" && ++pongs === 3) answer("three pongs came");
+    });
+  });
   socket.on("kick", () => socket.disconnect());
   socket.on("stop", () => io.close());
 }

@@ -1,0 +1,65 @@
+use super::*;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn eviction(hard: Option<Duration>, soft: Option<Duration>) -> Eviction {
+    Eviction {
+        every: HOUR,
+        test_while_idle: true,
+        tests_per_run: 3,
+        hard_age: hard,
+        soft_age: soft,
+    }
+}
+
+#[test]
+fn the_soft_age_spares_min_idle_and_the_hard_age_nobody() {
+    let soft = eviction(None, Some(HOUR));
+    assert!(soft.is_over(2 * HOUR, true));
+    assert!(!soft.is_over(2 * HOUR, false));
+    assert!(!soft.is_over(HOUR, true), "exactly so old is not too old");
+    let hard = eviction(Some(HOUR), None);
+    assert!(hard.is_over(2 * HOUR, false));
+    assert!(!eviction(None, None).is_over(1000 * HOUR, true));
+}
+
+#[test]
+fn runs_take_turns_so_that_everyone_is_examined() {
+    let mut turn = Turn::default();
+    assert_eq!(turn.next(5, 3), [0, 1, 2]);
+    assert_eq!(turn.next(5, 3), [3, 4, 0]);
+    assert_eq!(turn.next(5, 3), [1, 2, 3]);
+    assert_eq!(turn.next(2, 3), [0, 1]);
+}
+
+#[test]
+fn nobody_is_examined_twice_and_nobody_where_there_is_nobody() {
+    let mut turn = Turn { next: 4 };
+    assert_eq!(turn.next(0, 3), []);
+    assert_eq!(turn.next(1, 3), [0]);
+    assert_eq!(turn.next(3, 0), []);
+}
+
+#[test]
+fn a_negative_number_examines_one_in_so_many() {
+    assert_eq!(Turn::default().next(5, -2), [0, 1, 2]);
+    assert_eq!(Turn::default().next(5, -1).len(), 5);
+    assert_eq!(Turn::default().next(5, i64::MIN), [0]);
+}
+
+#[tokio::test]
+async fn work_is_given_up_when_the_lane_connects() {
+    let attempts = watch::Sender::new(false);
+    let never = std::future::pending::<()>();
+    let mut work = Box::pin(unless_attempted(attempts.subscribe(), never));
+    assert!(futures_util::poll!(&mut work).is_pending());
+    attempts.send_replace(true);
+    work.await;
+}
+
+#[tokio::test]
+async fn work_does_not_begin_while_the_lane_connects() {
+    let attempts = watch::Sender::new(true);
+    let work = async { panic!("this must not run") };
+    unless_attempted(attempts.subscribe(), work).await;
+}

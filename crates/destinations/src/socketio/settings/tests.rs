@@ -1,0 +1,191 @@
+use super::*;
+use crate::testing::read_section;
+
+const URL_AND_NAME: [&str; 2] = ["url=http://h:3000", "event-name=e"];
+
+/// Reads a right url and event name with more lines.
+fn read_with(more: &[&str]) -> (Option<SocketIoSettings>, String) {
+    read_section(&[&URL_AND_NAME, more].concat(), read)
+}
+
+fn refused(more: &[&str], expected: &str) {
+    let (settings, found) = read_with(more);
+    assert_eq!(found, expected);
+    assert!(settings.is_none(), "{more:?}");
+}
+
+fn warned(more: &[&str], expected: &str) {
+    let (settings, found) = read_with(more);
+    assert_eq!(found, expected);
+    assert!(settings.is_some(), "{more:?}");
+}
+
+#[test]
+fn the_table_has_no_mistakes() {
+    assert_eq!(kete_config::table_mistakes(KEYS), [] as [&str; 0]);
+}
+
+#[test]
+fn url_and_event_name_are_enough() {
+    let (settings, said) = read_with(&[]);
+    assert_eq!(said, "");
+    let settings = settings.unwrap();
+    assert_eq!(settings.event_name.is_constant(), Some("e"));
+    assert_eq!(settings.confirm, Confirm::Barrier);
+    assert_eq!(settings.barrier, BarrierChoice::Auto);
+    assert_eq!(settings.error_pointer, None);
+    assert_eq!(settings.options.max_payload, MaxPayload::Advertised);
+    assert_eq!(settings.options.path, "/socket.io/");
+    assert_eq!(settings.options.namespace, "/");
+    assert_eq!(settings.options.connect_timeout.as_secs(), 20);
+}
+
+#[test]
+fn all_mistakes_come_out_together() {
+    let (settings, found) = read_section(
+        &["url=ftp://h", "confirm=maybe", "barrier=pong", "timeout-seconds=0", "pool.lifo=x"],
+        read,
+    );
+    assert!(settings.is_none());
+    for key in ["url = ", "confirm = ", "barrier = ", "timeout-seconds = ", "pool.lifo = "] {
+        assert!(found.contains(&format!("--set: {key}")), "{key} is missing in\n{found}");
+    }
+    assert!(found.contains("event-name\n  this key is required"), "{found}");
+}
+
+#[test]
+fn wrong_words_are_refused_with_the_right_ones() {
+    refused(
+        &["confirm=acks"],
+        "error[bad-value]: --set: confirm = \"acks\"\n  expected one of: barrier, ack, written, but \
+         it is none of these\n  did you mean ack?\n",
+    );
+    refused(
+        &["barrier=websocket"],
+        "error[bad-value]: --set: barrier = \"websocket\"\n  expected one of: auto, ping, \
+         namespace, engine-ping, but it is none of these\n",
+    );
+    refused(
+        &["unresolved-variables=drop"],
+        "error[bad-value]: --set: unresolved-variables = \"drop\"\n  expected one of: literal, \
+         empty, fail, but it is none of these\n",
+    );
+}
+
+#[test]
+fn a_payload_limit_is_a_word_or_a_size_with_a_unit() {
+    let limit = |text: &str| PayloadLimit::parse(text).map(|limit| limit.0);
+    assert_eq!(limit("auto"), Ok(MaxPayload::Advertised));
+    assert_eq!(limit("OFF"), Ok(MaxPayload::Off));
+    assert_eq!(limit("64KiB"), Ok(MaxPayload::Bytes(65536)));
+    refused(
+        &["max-payload=65536"],
+        "error[bad-value]: --set: max-payload = \"65536\"\n  expected auto, off, or a size such as \
+         64KiB or 1MiB, but it has no unit\n  add one: 65536B for bytes, 65536KiB, 65536MiB\n",
+    );
+    refused(
+        &["max-payload=0B"],
+        "error[bad-value]: --set: max-payload = \"0B\"\n  expected auto, off, or a size such as \
+         64KiB or 1MiB, but it is zero\n  write off for no limit\n",
+    );
+}
+
+#[test]
+fn an_error_pointer_is_a_json_pointer_and_needs_acknowledgements() {
+    refused(
+        &["confirm=ack", "ack.error-pointer=error"],
+        "error[bad-value]: --set: ack.error-pointer = \"error\"\n  expected a JSON pointer such as \
+         /error, but it does not begin with a slash\n  write /error\n",
+    );
+    refused(
+        &["confirm=ack", "ack.error-pointer=/a~b"],
+        "error[bad-value]: --set: ack.error-pointer = \"/a~b\"\n  expected a JSON pointer such as \
+         /error, but it has a ~ without 0 or 1 behind it\n  write ~0 for ~, ~1 for /\n",
+    );
+    warned(
+        &["ack.error-pointer=/error"],
+        "warning[no-effect]: --set: ack.error-pointer = \"/error\"\n  nothing is acknowledged, so \
+         there is nothing to point at\n  set confirm=ack\n",
+    );
+    let (settings, said) = read_with(&["confirm=ack", "ack.error-pointer=/a~1b/0"]);
+    assert_eq!((said.as_str(), settings.unwrap().error_pointer.is_some()), ("", true));
+}
+
+#[test]
+fn a_value_under_the_pointer_refuses_unless_it_is_null_or_false() {
+    let pointer = ErrorPointer::parse("/error").unwrap();
+    let accepted = ["[]", "[null]", "[{}]", r#"[{"error":null}]"#, r#"[{"error":false}]"#, "[7]"];
+    for payload in accepted {
+        assert_eq!(pointer.refusal(payload.as_bytes()), None, "{payload}");
+    }
+    for (payload, detail) in [
+        (r#"[{"error":"full"}]"#, "full"),
+        (r#"[{"error":true}]"#, "true"),
+        (r#"[{"error":0}]"#, "0"),
+        (r#"[{"error":""}]"#, ""),
+        (r#"[{"error":{"code":7}}]"#, r#"{"code":7}"#),
+        ("[", "its acknowledgement is no JSON"),
+        ("{}", "its acknowledgement is no JSON"),
+    ] {
+        assert_eq!(pointer.refusal(payload.as_bytes()).as_deref(), Some(detail), "{payload}");
+    }
+    // Only the first argument counts.
+    assert_eq!(pointer.refusal(br#"[null,{"error":"x"}]"#), None);
+}
+
+#[test]
+fn a_refusal_is_bounded_and_cannot_command_a_terminal() {
+    let pointer = ErrorPointer::parse("/error").unwrap();
+    let long = "x".repeat(10_000);
+    let detail = pointer.refusal(format!(r#"[{{"error":"{long}"}}]"#).as_bytes()).unwrap();
+    assert_eq!(detail.len(), ErrorPointer::LONGEST_DETAIL);
+    let detail = pointer.refusal(br#"[{"error":"a\u001b[31m\nb"}]"#).unwrap();
+    assert_eq!(detail, "a [31m b");
+}
+
+#[test]
+fn tls_may_be_named_as_far_as_it_is_there() {
+    assert_eq!(read_with(&["tls.enabled=false", "tls.verify-hostname=true"]).1, "");
+    let https = ["url=https://h", "event-name=e", "tls.enabled=true"];
+    let (settings, said) = read_section(&https, read);
+    assert_eq!((said.as_str(), settings.is_some()), ("", true));
+    refused(
+        &["tls.enabled=true"],
+        "error[contradiction]: --set: tls.enabled = \"true\"\n  the url is not encrypted, so there \
+         is no TLS to enable\n  write https:// or wss:// in url\n",
+    );
+    refused(
+        &["tls.verify-hostname=false"],
+        "error[not-yet]: --set: tls.verify-hostname = \"false\"\n  host names are always verified; \
+         this cannot be switched off yet\n  use the host name that the certificate was made for\n",
+    );
+    let (settings, said) =
+        read_section(&["url=wss://h", "event-name=e", "tls.enabled=false"], read);
+    assert!(settings.is_some());
+    assert_eq!(
+        said,
+        "warning[no-effect]: --set: tls.enabled = \"false\"\n  the url is encrypted, so TLS is used \
+         all the same\n"
+    );
+}
+
+#[test]
+fn oauth_is_refused_unless_it_is_off() {
+    assert_eq!(read_with(&["oauth.enabled=false"]).1, "");
+    refused(
+        &["oauth.enabled=true"],
+        "error[not-yet]: --set: oauth.enabled = \"true\"\n  OAuth cannot be used yet\n  until then, \
+         set headers.Authorization to a token that does not expire\n",
+    );
+}
+
+#[test]
+fn a_reserved_event_name_is_refused_at_once() {
+    let (settings, said) = read_section(&["url=http://h", "event-name=disconnect"], read);
+    assert!(settings.is_none());
+    assert_eq!(
+        said,
+        "error[bad-event-name]: --set: event-name = \"disconnect\"\n  event name 'disconnect' is \
+         reserved by Socket.IO\n  put something before it, such as 'keycloak-'\n"
+    );
+}

@@ -43,7 +43,7 @@ impl Translator {
             Some('R') => {
                 self.cursor.next();
                 self.output.push_str(LINE_BREAK);
-                return Ok(Atom::Solid);
+                return Ok(Atom::LineBreak);
             }
             Some('k') => return self.named_backreference(place),
             Some('1'..='9') => return self.numbered_backreference(place),

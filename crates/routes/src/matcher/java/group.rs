@@ -8,7 +8,7 @@ use super::{
 enum Opening {
     Plain,
     Capturing,
-    LookAround,
+    LookAround { behind: bool },
     /// Inline flags alone, `(?i)`, which hold to the end of the group around them.
     FlagsOnly,
 }
@@ -26,13 +26,16 @@ impl Translator {
             return Err(error_at(place, ExpressionProblem::TooDeep { limit: MAX_DEPTH }));
         }
         let number = self.groups.len();
-        let look_around = usize::from(matches!(opening, Opening::LookAround));
+        let look_around = usize::from(matches!(opening, Opening::LookAround { .. }));
+        let look_behind = usize::from(matches!(opening, Opening::LookAround { behind: true }));
         let assertions_before = self.assertions;
         self.depth += 1;
         self.look_around += look_around;
+        self.look_behind += look_behind;
         let is_empty = self.alternatives()?;
         self.depth -= 1;
         self.look_around -= look_around;
+        self.look_behind -= look_behind;
         if !self.cursor.eat(")") {
             return Err(error_at(place, ExpressionProblem::UnclosedGroup));
         }
@@ -61,7 +64,7 @@ impl Translator {
                 self.output.push_str("(?");
                 self.output.push_str(look_around);
                 self.backtracking = true;
-                return Ok(Opening::LookAround);
+                return Ok(Opening::LookAround { behind: look_around.starts_with('<') });
             }
         }
         if self.cursor.eat(":") {
@@ -69,9 +72,8 @@ impl Translator {
             return Ok(Opening::Plain);
         }
         if self.cursor.eat(">") {
-            self.output.push_str("(?>");
-            self.backtracking = true;
-            return Ok(Opening::Plain);
+            let what = "an atomic group '(?>'";
+            return Err(error_at(place, ExpressionProblem::NotTranslated(what)));
         }
         if self.cursor.eat("<") {
             let name = self.group_name(place)?;

@@ -1,0 +1,259 @@
+//! What `kete.keycloak.*` and the section of an `admin-api` source say.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::time::Duration;
+
+use kete_config::{AnyKey, Key, KeyTable, NotYet, Scope, code};
+use kete_pipeline::SourceSection;
+use url::{Host, Url};
+
+use super::start_from::StartFrom;
+use crate::registry::KEYCLOAK_SECTION;
+
+static URL: Key<Url> = Key::required(
+    "url",
+    "where Keycloak is, with its path if it has one, such as https://keycloak.example.com/auth",
+);
+static AUTH_REALM: Key<String> = Key::optional(
+    "auth-realm",
+    "the realm that the client is in; without it, each realm that is polled",
+);
+static CLIENT_ID: Key<String> = Key::required(
+    "client-id",
+    "a confidential client with a service account that has the role view-events",
+);
+static CLIENT_SECRET: Key<String> =
+    Key::required("client-secret", "the secret of that client").secret();
+static KEYCLOAK_REALMS: Key<Vec<String>> = Key::optional(
+    "realms",
+    "the realms to poll, by name, for every admin-api source that does not name its own",
+);
+static TLS: NotYet = NotYet::new(
+    "tls",
+    "leave it out: the certificate authorities of the system are trusted, others are to come",
+);
+static REGISTRATION: NotYet = NotYet::new(
+    "registration",
+    "leave it out, and create the client in Keycloak by hand until then",
+);
+
+/// The keys below `kete.keycloak.`: how to reach Keycloak.
+pub static KEYCLOAK_KEYS: KeyTable = &[
+    &URL,
+    &AUTH_REALM,
+    &CLIENT_ID,
+    &CLIENT_SECRET,
+    &KEYCLOAK_REALMS,
+    &TLS,
+    &REGISTRATION,
+];
+
+static REALMS: Key<Vec<String>> = Key::optional(
+    "realms",
+    "the realms to poll, by name; without it, those of kete.keycloak.realms",
+);
+static POLL_INTERVAL: Key<Duration> = Key::with_default(
+    "poll-interval",
+    "2s",
+    "how long to rest when there was nothing more to read",
+);
+static PAGE_SIZE: Key<u32> =
+    Key::with_default("page-size", "500", "the most events of one answer, from 1 to 10000");
+static OVERLAP: Key<Duration> = Key::with_default(
+    "overlap",
+    "30s",
+    "how far back every poll reads again. Keycloak shows an event only when its transaction \
+     commits; one that takes longer than this is missed",
+);
+static START_FROM: Key<StartFrom> = Key::with_default(
+    "start-from",
+    "now",
+    "where to begin: now (and what is younger than `overlap` then), earliest, milliseconds since \
+     1970, or a time such as 2026-01-31T08:00:00Z",
+);
+static IGNORE_OWN_CLIENT: Key<bool> = Key::with_default(
+    "ignore-own-client",
+    "true",
+    "whether the logins that polling itself causes are left out; failed ones never are",
+);
+static USER_EVENTS: Key<bool> =
+    Key::with_default("user-events", "true", "whether user events are polled");
+static ADMIN_EVENTS: Key<bool> =
+    Key::with_default("admin-events", "true", "whether admin events are polled");
+
+/// The keys of an `admin-api` source.
+pub(super) static KEYS: KeyTable = &[
+    &REALMS,
+    &POLL_INTERVAL,
+    &PAGE_SIZE,
+    &OVERLAP,
+    &START_FROM,
+    &IGNORE_OWN_CLIENT,
+    &USER_EVENTS,
+    &ADMIN_EVENTS,
+];
+
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+const LONGEST_OVERLAP: Duration = Duration::from_secs(60 * 60);
+const LARGEST_PAGE: u32 = 10_000;
+
+/// Where Keycloak is, and as whom to ask it.
+#[derive(Clone)]
+pub(super) struct Keycloak {
+    pub(super) url: Url,
+    pub(super) auth_realm: Option<String>,
+    pub(super) client_id: String,
+    pub(super) client_secret: String,
+}
+
+impl fmt::Debug for Keycloak {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Keycloak").field("url", &self.url.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// What to poll, and how.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) keycloak: Keycloak,
+    pub(super) realms: Vec<String>,
+    pub(super) poll_interval: Duration,
+    pub(super) page_size: usize,
+    /// In milliseconds.
+    pub(super) overlap: i64,
+    pub(super) start_from: StartFrom,
+    pub(super) ignore_own_client: bool,
+    pub(super) user_events: bool,
+    pub(super) admin_events: bool,
+}
+
+impl Settings {
+    /// Reads both sections; `None` if diagnostics say what is wrong.
+    pub(super) fn read(section: &SourceSection<'_>) -> Option<Settings> {
+        let scope = section.scope;
+        let keycloak_scope = section.settings.scope(KEYCLOAK_SECTION, section.diagnostics);
+        let keycloak = Keycloak::read(&keycloak_scope);
+        let realms = read_realms(scope, &keycloak_scope);
+        let poll_interval = read_poll_interval(scope);
+        let page_size = read_page_size(scope);
+        let overlap = read_overlap(scope);
+        let start_from = scope.read(&START_FROM);
+        let ignore_own_client = scope.read(&IGNORE_OWN_CLIENT);
+        let (user_events, admin_events) = (scope.read(&USER_EVENTS), scope.read(&ADMIN_EVENTS));
+        if (user_events, admin_events) == (Some(false), Some(false)) {
+            let message = "user-events is false as well, so nothing is left to ask for";
+            scope.reject(ADMIN_EVENTS.name(), code::BAD_VALUE, message, None);
+            return None;
+        }
+        Some(Settings {
+            keycloak: keycloak?,
+            realms: realms?,
+            poll_interval: poll_interval?,
+            page_size: page_size?,
+            overlap: overlap?,
+            start_from: start_from?,
+            ignore_own_client: ignore_own_client?,
+            user_events: user_events?,
+            admin_events: admin_events?,
+        })
+    }
+
+    /// The realm in which the client of a polled realm logs in.
+    pub(super) fn auth_realm<'s>(&'s self, polled: &'s str) -> &'s str {
+        self.keycloak.auth_realm.as_deref().unwrap_or(polled)
+    }
+}
+
+impl Keycloak {
+    fn read(scope: &Scope<'_>) -> Option<Keycloak> {
+        let url = scope.read(&URL).and_then(|url| check_url(scope, url));
+        let auth_realm = scope.read(&AUTH_REALM);
+        let client_id = scope.read(&CLIENT_ID);
+        let client_secret = scope.read(&CLIENT_SECRET);
+        Some(Keycloak {
+            url: url?,
+            auth_realm,
+            client_id: client_id?,
+            client_secret: client_secret?,
+        })
+    }
+}
+
+fn check_url(scope: &Scope<'_>, url: Url) -> Option<Url> {
+    let (message, help) = if !["http", "https"].contains(&url.scheme()) {
+        ("it must begin with http:// or https://", "write the address of Keycloak itself")
+    } else if !url.username().is_empty() || url.password().is_some() {
+        ("it must not hold a user or password", "kete.keycloak.client-secret is the place for it")
+    } else if url.query().is_some() || url.fragment().is_some() {
+        ("it must end with its path", "leave out what follows ? or #")
+    } else {
+        if url.scheme() == "http" && !is_local(&url) {
+            let message = "the client secret and all events travel in the clear";
+            let help = "use https, unless something else protects this connection".to_owned();
+            scope.warn(URL.name(), "plain-http", message, help);
+        }
+        return Some(url);
+    };
+    scope.reject(URL.name(), code::BAD_VALUE, message, help.to_owned());
+    None
+}
+
+fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        None => false,
+    }
+}
+
+fn read_realms(scope: &Scope<'_>, keycloak: &Scope<'_>) -> Option<Vec<String>> {
+    let own = scope.is_set(REALMS.name());
+    let (place, key) = if own { (scope, &REALMS) } else { (keycloak, &KEYCLOAK_REALMS) };
+    let Some(realms) = place.read(key) else {
+        if own == place.is_set(key.name()) && place.raw(key.name()).is_none_or(|(text, _)| text.is_empty()) {
+            let message = "the realms to poll are not named";
+            let help = format!("add {}=<realm>,<realm>", keycloak.full_name(KEYCLOAK_REALMS.name()));
+            keycloak.reject(KEYCLOAK_REALMS.name(), code::MISSING_KEY, message, help);
+        }
+        return None;
+    };
+    let mut seen = HashSet::new();
+    if let Some(twice) = realms.iter().find(|realm| !seen.insert(realm.as_str())) {
+        let message = format!("{twice} is there twice");
+        place.reject(key.name(), code::BAD_VALUE, message, None);
+        return None;
+    }
+    Some(realms)
+}
+
+fn read_poll_interval(scope: &Scope<'_>) -> Option<Duration> {
+    let interval = scope.read(&POLL_INTERVAL)?;
+    if interval < SHORTEST_INTERVAL {
+        let message = format!("it must be at least {SHORTEST_INTERVAL:?}");
+        scope.reject(POLL_INTERVAL.name(), code::BAD_VALUE, message, None);
+        return None;
+    }
+    Some(interval)
+}
+
+fn read_page_size(scope: &Scope<'_>) -> Option<usize> {
+    let size = scope.read(&PAGE_SIZE)?;
+    if !(1..=LARGEST_PAGE).contains(&size) {
+        let message = format!("it must be from 1 to {LARGEST_PAGE}");
+        scope.reject(PAGE_SIZE.name(), code::BAD_VALUE, message, None);
+        return None;
+    }
+    usize::try_from(size).ok()
+}
+
+fn read_overlap(scope: &Scope<'_>) -> Option<i64> {
+    let overlap = scope.read(&OVERLAP)?;
+    if overlap > LONGEST_OVERLAP {
+        let help = "every poll reads this part of the store again".to_owned();
+        scope.reject(OVERLAP.name(), code::BAD_VALUE, "it must be at most 1h", help);
+        return None;
+    }
+    i64::try_from(overlap.as_millis()).ok()
+}
