@@ -10,10 +10,34 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 const LONG_ABOUT: &str = "\
 Takes user events and admin events from Keycloak and forwards each one to Socket.IO servers.
 
-Sources say where events come from (kete.sources.<name>.kind), routes say which of them go where \
-(kete.routes.<name>.…, the same keys as the KETE extension for Keycloak). Settings come from \
-properties files, then from the environment (KETE__ROUTES__A__DESTINATION__URL sets \
+Sources say where events come from (kete.sources.<name>.kind). Routes say which of them go where
+(kete.routes.<name>.…, the same keys as the KETE extension for Keycloak). Settings come from
+properties files, then from the environment (KETE__ROUTES__A__DESTINATION__URL sets
 kete.routes.a.destination.url), then from --set; the later one wins.";
+
+const RUN: &str = "\
+Forwards events until it is told to stop, or until its input ends.
+
+SIGTERM or SIGINT stops it: sources take nothing more, and what was taken is delivered within
+kete.shutdown.grace. A second signal ends it at once. When every source is finite, as standard
+input is, the end of the input ends it too.
+
+Logs go to standard error. Exit code 1 means that something was not delivered: the last log lines
+say what.";
+
+const CHECK: &str = "\
+Reports every mistake in the configuration, and connects to nothing.
+
+Reads the configuration as `run` would and prints what is wrong with it, each mistake with its
+place and the way out. If there is none, prints what would run. No port is opened, no name looked
+up and no server asked, so it can run anywhere.";
+
+const EXPLAIN: &str = "\
+Shows what would happen to events from standard input, and sends nothing.
+
+Events come one per line, or as several JSON objects or arrays. For each event and each route it
+says whether the route takes it, which matcher decided, and the event name it would get. It needs
+routes, but no sources.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,7 +55,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration.";
 /// Forwards Keycloak events to Socket.IO servers.
 #[derive(Debug, Parser)]
 #[command(name = "kete", version, long_about = LONG_ABOUT, after_help = EXAMPLES)]
-#[command(arg_required_else_help = true, max_term_width = 100)]
+#[command(arg_required_else_help = true)]
 pub(crate) struct CommandLine {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -40,25 +64,13 @@ pub(crate) struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Forwards events until it is told to stop, or until its input ends.
-    ///
-    /// SIGTERM or SIGINT stops it: sources take nothing more, and what was taken is delivered
-    /// within kete.shutdown.grace. A second signal ends it at once. When every source is finite,
-    /// as standard input is, the end of the input ends it too.
-    ///
-    /// Logs go to standard error. Exit code 1 means that something was not delivered: the last
-    /// log lines say what.
+    #[command(long_about = RUN)]
     Run(Options),
     /// Reports every mistake in the configuration, and connects to nothing.
-    ///
-    /// Reads the configuration as `run` would and prints what is wrong with it, each mistake with
-    /// its place and the way out. If there is none, prints what would run. No port is opened, no
-    /// name looked up and no server asked, so it can run anywhere.
+    #[command(long_about = CHECK)]
     Check(Options),
     /// Shows what would happen to events from standard input, and sends nothing.
-    ///
-    /// Events come one per line, or as several JSON objects or arrays. For each event and each
-    /// route it says whether the route takes it, which matcher decided, and the event name it
-    /// would get. It needs routes, but no sources.
+    #[command(long_about = EXPLAIN)]
     Explain(Options),
 }
 

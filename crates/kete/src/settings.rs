@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use kete_config::{Key, KeyTable, NotYet, Scope, Section, Setting, UnknownKeys, Unused};
+use kete_config::{Key, KeyTable, NotYet, Scope, Setting, UnknownKeys, Unused};
 
 use crate::logging::{LogFormat, LogLevel, LogSettings};
 
@@ -50,9 +50,6 @@ static REDACT: NotYet = NotYet::new(
     "redact",
     "leave the key out: known secrets in admin representations are always masked",
 );
-static ROUTES: Section = Section::new("routes", "Which events go where");
-static SOURCES: Section = Section::new("sources", "Where events come from");
-static KEYCLOAK: Section = Section::new("keycloak", "How to reach Keycloak's Admin API");
 
 /// The keys below `kete.` that are about the process itself.
 pub(crate) static PROCESS_KEYS: KeyTable = &[
@@ -65,9 +62,6 @@ pub(crate) static PROCESS_KEYS: KeyTable = &[
     &METRICS_EVENT_LABELS,
     &SUPPORT_MESSAGE,
     &REDACT,
-    &ROUTES,
-    &SOURCES,
-    &KEYCLOAK,
 ];
 
 /// The settings of the process.

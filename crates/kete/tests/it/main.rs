@@ -3,7 +3,11 @@
 //! Nothing here looks inside. Whatever could wait for ever has a deadline, and nothing waits for
 //! time to pass.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "in a test, that is how to fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "in a test, that is how to fail"
+)]
 
 mod admin;
 mod check;
