@@ -3,21 +3,24 @@
 //! Nothing reaches the queue, and so nothing is ever stored or sent, that has not been redacted
 //! here. A batch is taken whole or not at all; its receipt settles when its events are safe.
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use kete_event::Event;
 use kete_queue::{Draft, Header, Queue, Receipt, RejectReason, Target};
-use tokio::sync::{Mutex, RwLock};
+use tokio::sync::{Mutex, RwLock, watch};
 use tokio::time::Instant;
-use tracing::warn;
 
+use crate::fullness::Fullness;
 use crate::repeats::Repeats;
 use crate::router::{Router, Table};
 use crate::telemetry::SourceMetrics;
 use crate::{Stop, Telemetry};
+
+/// How long a source waits for room before that is said.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why a batch was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,19 +47,20 @@ pub(crate) struct Shared {
     /// Held from the look for repeats to the entry of the new ids, so that two senders of one
     /// event cannot both be first.
     repeats: Mutex<Repeats>,
-    fullness: AtomicU8,
+    fullness: Fullness,
 }
 
 impl Shared {
     pub(crate) fn new(queue: Arc<dyn Queue>, router: Router, stop: Stop) -> Arc<Shared> {
         let (open, repeats) = (RwLock::new(true), Mutex::default());
+        let fullness = Fullness::default();
         Arc::new(Shared {
             queue,
             router,
             stop,
             open,
             repeats,
-            fullness: AtomicU8::new(0),
+            fullness,
         })
     }
 
@@ -153,12 +157,8 @@ impl Intake {
                     waiting.extend([second, first]);
                 }
                 Err((IntakeError::Full(reason), batch)) => {
-                    self.say_full(&reason);
                     waiting.push(batch);
-                    tokio::select! {
-                        changed = room.changed() => changed.map_err(|_| IntakeError::Stopping)?,
-                        () = self.shared.stop.requested() => return Err(IntakeError::Stopping),
-                    }
+                    self.wait_for(&mut room, &reason).await?;
                 }
                 Err((error, _)) => return Err(error),
             }
@@ -174,11 +174,30 @@ impl Intake {
     pub async fn try_submit(&self, batch: Batch) -> Result<Receipt, IntakeError> {
         self.offer(batch).await.map_err(|(error, batch)| {
             if let IntakeError::Full(reason) = &error {
-                self.say_full(reason);
+                self.shared.fullness.say_refused(&self.source, reason);
             }
             self.metrics.refused.inc_by(batch.drafts.len() as u64);
             error
         })
+    }
+
+    /// Waits until something has left the queue. A source that is merely faster than a receiver
+    /// waits often and for a moment; only a longer wait is worth a word.
+    async fn wait_for(
+        &self,
+        room: &mut watch::Receiver<u64>,
+        reason: &RejectReason,
+    ) -> Result<(), IntakeError> {
+        let mut patience = pin!(tokio::time::sleep(PATIENCE));
+        loop {
+            tokio::select! {
+                changed = room.changed() => return changed.map_err(|_| IntakeError::Stopping),
+                () = self.shared.stop.requested() => return Err(IntakeError::Stopping),
+                () = &mut patience, if !patience.is_elapsed() => {
+                    self.shared.fullness.say_refused(&self.source, reason);
+                }
+            }
+        }
     }
 
     async fn offer(&self, batch: Batch) -> Result<Receipt, (IntakeError, Batch)> {
@@ -219,7 +238,9 @@ impl Intake {
                         entry.metrics.dropped_newest.inc_by(count);
                     }
                 }
-                self.warn_of_fullness();
+                self.shared
+                    .fullness
+                    .look(&*self.shared.queue, &self.shared.router);
                 Ok(appended.receipt.and(&batch.earlier))
             }
             Err(rejected) => {
@@ -235,37 +256,6 @@ impl Intake {
                     },
                 ))
             }
-        }
-    }
-
-    /// Says it once for every time that the queue fills up.
-    fn say_full(&self, reason: &RejectReason) {
-        if self.shared.fullness.swap(100, Ordering::Relaxed) < 100 {
-            warn!(source = &*self.source, %reason, "intake stops until there is room");
-        }
-    }
-
-    fn warn_of_fullness(&self) {
-        let (usage, limits) = (self.shared.queue.usage(), self.shared.queue.limits());
-        let events = usage.events * 100 / limits.max_events.max(1);
-        let percent = events.max(usage.bytes * 100 / limits.max_bytes.max(1));
-        let level = match percent {
-            80.. => 80,
-            50.. => 50,
-            40.. => return,
-            _ => 0,
-        };
-        if self.shared.fullness.swap(level, Ordering::Relaxed) >= level {
-            return;
-        }
-        let lag = |consumer| self.shared.queue.lag(consumer).bytes;
-        let entries = self.shared.router.entries();
-        if let Some(behind) = entries.iter().max_by_key(|entry| lag(entry.consumer)) {
-            let (route, lag_bytes) = (&*behind.name, lag(behind.consumer));
-            warn!(
-                percent,
-                route, lag_bytes, "the queue fills up; this route is furthest behind"
-            );
         }
     }
 }

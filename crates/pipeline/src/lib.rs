@@ -12,6 +12,7 @@
 
 mod dead_letters;
 mod destination;
+mod fullness;
 mod intake;
 pub mod lane;
 mod repeats;

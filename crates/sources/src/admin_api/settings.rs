@@ -29,6 +29,8 @@ static KEYCLOAK_REALMS: Key<Vec<String>> = Key::optional(
     "realms",
     "the realms to poll, by name, for every admin-api source that does not name its own",
 );
+/// The same key where a source has no realms of its own.
+static NEEDED_REALMS: Key<Vec<String>> = Key::required("realms", "the realms to poll, by name");
 static TLS: NotYet = NotYet::new(
     "tls",
     "leave it out: the certificate authorities of the system are trusted, others are to come",
@@ -209,16 +211,9 @@ fn is_local(url: &Url) -> bool {
 }
 
 fn read_realms(scope: &Scope<'_>, keycloak: &Scope<'_>) -> Option<Vec<String>> {
-    let own = scope.is_set(REALMS.name());
-    let (place, key) = if own { (scope, &REALMS) } else { (keycloak, &KEYCLOAK_REALMS) };
-    let Some(realms) = place.read(key) else {
-        if own == place.is_set(key.name()) && place.raw(key.name()).is_none_or(|(text, _)| text.is_empty()) {
-            let message = "the realms to poll are not named";
-            let help = format!("add {}=<realm>,<realm>", keycloak.full_name(KEYCLOAK_REALMS.name()));
-            keycloak.reject(KEYCLOAK_REALMS.name(), code::MISSING_KEY, message, help);
-        }
-        return None;
-    };
+    let own = scope.raw(REALMS.name()).is_some_and(|(text, _)| !text.is_empty());
+    let (place, key) = if own { (scope, &REALMS) } else { (keycloak, &NEEDED_REALMS) };
+    let realms = place.read(key)?;
     let mut seen = HashSet::new();
     if let Some(twice) = realms.iter().find(|realm| !seen.insert(realm.as_str())) {
         let message = format!("{twice} is there twice");

@@ -1,0 +1,76 @@
+//! What is said of a queue that fills up: seldom, and with the name of the route that is behind.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use kete_queue::{Queue, RejectReason};
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::router::Router;
+
+/// The same thing is said once a minute at most.
+const SAY_EVERY: Duration = Duration::from_secs(60);
+
+/// A route whose oldest event is younger than this is busy, not behind, in milliseconds.
+const BEHIND_MS: i64 = 1000;
+
+/// When each thing was last said.
+#[derive(Debug, Default)]
+pub(crate) struct Fullness {
+    said: Mutex<[Option<Instant>; 3]>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Word {
+    Half,
+    Nearly,
+    Full,
+}
+
+impl Fullness {
+    /// There was no room for what a source offered.
+    pub(crate) fn say_refused(&self, source: &str, reason: &RejectReason) {
+        if self.may_say(Word::Full) {
+            warn!(source, %reason, "intake stops until there is room");
+        }
+    }
+
+    /// Warns at half and at four fifths of a bound.
+    pub(crate) fn look(&self, queue: &dyn Queue, router: &Router) {
+        let (usage, limits) = (queue.usage(), queue.limits());
+        let events = usage.events * 100 / limits.max_events.max(1);
+        let percent = events.max(usage.bytes * 100 / limits.max_bytes.max(1));
+        let word = match percent {
+            80.. => Word::Nearly,
+            50.. => Word::Half,
+            _ => return,
+        };
+        let lag = |consumer| queue.lag(consumer).bytes;
+        let entries = router.entries();
+        let Some(behind) = entries.iter().max_by_key(|entry| lag(entry.consumer)) else {
+            return;
+        };
+        let oldest = behind.metrics.oldest_accepted_at.load(Ordering::Relaxed);
+        let age = crate::intake::epoch_millis() - oldest;
+        if oldest != 0 && age >= BEHIND_MS && self.may_say(word) {
+            let (route, lag_bytes) = (&*behind.name, lag(behind.consumer));
+            warn!(
+                percent,
+                route, lag_bytes, "the queue fills up; this route is furthest behind"
+            );
+        }
+    }
+
+    fn may_say(&self, word: Word) -> bool {
+        let now = Instant::now();
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = &mut said[word as usize];
+        let may = last.is_none_or(|last| now - last >= SAY_EVERY);
+        if may {
+            *last = Some(now);
+        }
+        may
+    }
+}

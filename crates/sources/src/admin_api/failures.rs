@@ -1,0 +1,219 @@
+//! What can go wrong between two polls, how long to wait then, and what to say about it.
+//!
+//! No failure ends polling. What may pass by itself is tried again soon, with a growing wait drawn
+//! at random; what needs a person is tried again slowly, so that Keycloak is not hammered. The
+//! first failure of a kind is logged at once, the following ones as a summary with their number.
+
+use std::time::Duration;
+
+use rand::Rng;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::access::TokenFailure;
+
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// The wait after a failure that only a person can end.
+const SLOW_WAIT: Duration = Duration::from_secs(30);
+/// The longest wait that a server can ask for.
+const LONGEST_ASKED: Duration = Duration::from_secs(120);
+const SUMMARY_EVERY: Duration = Duration::from_secs(5 * 60);
+
+/// Why a poll failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(super) enum PollError {
+    /// There is no token to ask with.
+    #[error("{0}")]
+    Token(TokenFailure),
+    /// A token that was just issued is refused.
+    #[error(
+        "401 even with a new token: does kete.keycloak.url name the Keycloak that issued it, and \
+         is its host name the one in the token?"
+    )]
+    Unauthorized,
+    /// The service account may not read events.
+    #[error(
+        "403: the service account needs the role view-events (of the client realm-management in \
+         the realm, or of the client <realm>-realm in master)"
+    )]
+    Forbidden,
+    /// There is no such realm, or no Keycloak.
+    #[error("404: is the realm's name right, and does kete.keycloak.url have the right path?")]
+    NotFound,
+    /// The request is refused in another way.
+    #[error("{status}: {excerpt}; Keycloak must be 26.2 or later")]
+    Rejected {
+        /// The HTTP status.
+        status: u16,
+        /// The beginning of what the server said.
+        excerpt: String,
+    },
+    /// The server cannot answer now.
+    #[error("{status}: Keycloak cannot answer now")]
+    Busy {
+        /// The HTTP status.
+        status: u16,
+        /// The wait that the server asks for.
+        retry_after: Option<Duration>,
+    },
+    /// The server cannot be reached, or the answer broke off.
+    #[error("Keycloak cannot be reached: {0}")]
+    Unreachable(String),
+    /// The answer is not a list of events.
+    #[error("the answer is not a list of events: {0}")]
+    Malformed(serde_json::Error),
+    /// The answer is too large to hold.
+    #[error("an answer of more than {limit} bytes; lower page-size")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// The events have no ids, so that repeats cannot be told.
+    #[error(
+        "the events have no id, so this Keycloak is older than 26.2; upgrade it, or use a webhook"
+    )]
+    NoIds,
+}
+
+impl PollError {
+    /// Whether trying again soon may help.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            PollError::Token(failure) => failure.may_pass,
+            PollError::Busy { .. } | PollError::Unreachable(_) | PollError::Malformed(_) => true,
+            _ => false,
+        }
+    }
+
+    /// The same for failures that are of one kind.
+    fn kind(&self) -> (std::mem::Discriminant<PollError>, Option<u16>) {
+        let status = match self {
+            PollError::Rejected { status, .. } | PollError::Busy { status, .. } => Some(*status),
+            _ => None,
+        };
+        (std::mem::discriminant(self), status)
+    }
+}
+
+/// Keeps count of failures in a row.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    in_a_row: u32,
+    since: Option<Instant>,
+    last_kind: Option<(std::mem::Discriminant<PollError>, Option<u16>)>,
+    last_said: Option<Instant>,
+    not_said: u32,
+}
+
+impl Failures {
+    /// Takes note of a failure, says what is worth saying, and returns how long to wait.
+    pub(super) fn failed(&mut self, error: &PollError, realm: &str, events: &str) -> Duration {
+        let now = Instant::now();
+        self.since.get_or_insert(now);
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        let wait = self.wait(error);
+        if self.is_worth_saying(error, now) {
+            let (failures, unsaid) = (self.in_a_row, self.not_said);
+            self.not_said = 0;
+            warn!(realm, events, %error, failures, unsaid, retry_in = ?wait, "polling failed");
+        } else {
+            self.not_said += 1;
+        }
+        wait
+    }
+
+    /// Takes note of a success.
+    pub(super) fn recovered(&mut self, realm: &str, events: &str) {
+        if let Some(since) = self.since {
+            let failures = self.in_a_row;
+            info!(realm, events, failures, after = ?since.elapsed(), "polling works again");
+        }
+        *self = Failures::default();
+    }
+
+    fn is_worth_saying(&mut self, error: &PollError, now: Instant) -> bool {
+        let kind = Some(error.kind());
+        let due = self.last_said.is_none_or(|said| now.duration_since(said) >= SUMMARY_EVERY);
+        if due || self.last_kind != kind {
+            self.last_kind = kind;
+            self.last_said = Some(now);
+            return true;
+        }
+        false
+    }
+
+    fn wait(&self, error: &PollError) -> Duration {
+        if let PollError::Busy { retry_after: Some(asked), .. } = error {
+            return (*asked).clamp(FIRST_WAIT, LONGEST_ASKED);
+        }
+        if !error.may_pass() {
+            return SLOW_WAIT;
+        }
+        let doublings = self.in_a_row.saturating_sub(1).min(16);
+        let ceiling = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT);
+        // At random, so that many pollers do not come back in step; never quite at once.
+        rand::rng().random_range(ceiling / 10..=ceiling)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn busy(retry_after: Option<Duration>) -> PollError {
+        PollError::Busy { status: 503, retry_after }
+    }
+
+    #[test]
+    fn waits_grow_to_a_ceiling_and_start_anew_after_a_success() {
+        let mut failures = Failures::default();
+        let mut longest = Duration::ZERO;
+        for attempt in 0..40 {
+            let wait = failures.failed(&busy(None), "shop", "user");
+            let ceiling = FIRST_WAIT.saturating_mul(1 << attempt.min(16)).min(LONGEST_WAIT);
+            assert!((ceiling / 10..=ceiling).contains(&wait), "{attempt}: {wait:?}");
+            longest = longest.max(wait);
+        }
+        assert!(longest > LONGEST_WAIT / 2, "thirty draws below the ceiling: {longest:?}");
+        failures.recovered("shop", "user");
+        assert!(failures.failed(&busy(None), "shop", "user") <= FIRST_WAIT);
+    }
+
+    #[test]
+    fn a_wait_that_the_server_asks_for_is_kept_within_bounds() {
+        let mut failures = Failures::default();
+        for (asked, waited) in [(7, 7), (0, 0), (100_000, 120)] {
+            let wait = failures.failed(&busy(Some(Duration::from_secs(asked))), "shop", "user");
+            assert_eq!(wait, Duration::from_secs(waited).max(FIRST_WAIT));
+        }
+    }
+
+    #[test]
+    fn what_needs_a_person_is_tried_slowly() {
+        let mut failures = Failures::default();
+        let rejected = PollError::Rejected { status: 400, excerpt: String::new() };
+        let large = PollError::TooLarge { limit: 1 };
+        for error in
+            [PollError::Unauthorized, PollError::Forbidden, PollError::NotFound, rejected, large]
+        {
+            assert_eq!(failures.failed(&error, "shop", "user"), SLOW_WAIT, "{error}");
+        }
+        assert_eq!(failures.failed(&PollError::NoIds, "shop", "user"), SLOW_WAIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_of_a_kind_is_said_and_then_a_summary_now_and_then() {
+        let mut failures = Failures::default();
+        let mut said = |error: &PollError| failures.is_worth_saying(error, Instant::now());
+        assert!(said(&busy(None)));
+        assert!(!said(&busy(None)));
+        assert!(said(&PollError::Forbidden));
+        assert!(said(&busy(None)));
+        assert!(said(&PollError::Busy { status: 429, retry_after: None }));
+        assert!(!said(&PollError::Busy { status: 429, retry_after: None }));
+        tokio::time::advance(SUMMARY_EVERY).await;
+        assert!(said(&PollError::Busy { status: 429, retry_after: None }));
+    }
+}

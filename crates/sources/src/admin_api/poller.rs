@@ -1,0 +1,250 @@
+//! Polls the events of one kind of one realm, for ever.
+//!
+//! One sweep reads everything from the beginning of the window to the newest event, page by page,
+//! and hands each page to intake before it asks for the next: while intake has no room, nothing
+//! is polled. Between sweeps it rests. A sweep that fails is begun again from the read position.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kete_event::{Event, Fields, Outcome};
+use kete_pipeline::{Intake, IntakeError, Receipt, Stop};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
+
+use super::client::{AdminApi, Answer};
+use super::clock::ServerClock;
+use super::cursor::{Cursor, Request, Row, Ticket};
+use super::failures::{Failures, PollError};
+use super::settings::Settings;
+use super::start_from::StartFrom;
+use crate::complaints::Complaints;
+
+/// The event that a service account's own login makes.
+const OWN_LOGIN: &str = "CLIENT_LOGIN";
+
+/// What a row is told apart by.
+#[derive(Deserialize)]
+struct Stamp<'r> {
+    #[serde(borrow)]
+    id: Option<Cow<'r, str>>,
+    time: Option<i64>,
+}
+
+/// Polls one kind of event of one realm.
+pub(super) struct Poller {
+    api: AdminApi,
+    settings: Arc<Settings>,
+    intake: Intake,
+    /// What the clock of the server showed last, and where polling stands; both from the first
+    /// answer on.
+    state: Option<(ServerClock, Cursor)>,
+    receipts: Vec<(Ticket, Receipt)>,
+    failures: Failures,
+    complaints: Complaints,
+}
+
+/// Why a sweep ended early.
+enum Interrupted {
+    Failed(PollError),
+    Stopping,
+}
+
+impl From<PollError> for Interrupted {
+    fn from(error: PollError) -> Interrupted {
+        Interrupted::Failed(error)
+    }
+}
+
+impl Poller {
+    pub(super) fn new(api: AdminApi, settings: Arc<Settings>, intake: Intake) -> Poller {
+        Poller {
+            api,
+            settings,
+            intake,
+            state: None,
+            receipts: Vec::new(),
+            failures: Failures::default(),
+            complaints: Complaints::new(Instant::now()),
+        }
+    }
+
+    /// Polls until kete stops, and stays to see what was handed over become safe.
+    pub(super) async fn run(mut self, stop: Stop) {
+        tokio::select! {
+            () = stop.requested() => {}
+            () = self.poll() => {}
+        }
+        stop.ended().await;
+        self.settle();
+        let (realm, events) = (self.api.realm().clone(), self.api.kind().name());
+        if let Some((_, cursor)) = &mut self.state {
+            let start_from = cursor.saved();
+            info!(realm = &*realm, events, start_from, "polling ended, and could go on from here");
+        }
+    }
+
+    /// Returns when kete is stopping.
+    async fn poll(&mut self) {
+        loop {
+            let wait = match self.sweep().await {
+                Ok(()) => {
+                    self.failures.recovered(self.api.realm(), self.api.kind().name());
+                    self.settings.poll_interval
+                }
+                Err(Interrupted::Failed(error)) => self.failed(&error),
+                Err(Interrupted::Stopping) => return,
+            };
+            self.settle();
+            sleep(wait).await;
+        }
+    }
+
+    fn failed(&mut self, error: &PollError) -> Duration {
+        self.failures.failed(error, self.api.realm(), self.api.kind().name())
+    }
+
+    async fn sweep(&mut self) -> Result<(), Interrupted> {
+        let mut request = Some(self.begin().await?);
+        while let Some(asked) = request {
+            let Answer { body, clock } = self.api.page(asked).await?;
+            request = self.take_page(&body).await?;
+            if let Some((known, _)) = &mut self.state {
+                *known = clock;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first request of a sweep. The very first one finds out where to begin.
+    async fn begin(&mut self) -> Result<Request, PollError> {
+        if self.state.is_none() {
+            let clock = self.api.server_time().await?;
+            let cursor = self.first_position(&clock);
+            self.state = Some((clock, cursor));
+            let (realm, events) = (&**self.api.realm(), self.api.kind().name());
+            info!(realm, events, "connected to Keycloak");
+        }
+        let Some((clock, cursor)) = &mut self.state else {
+            return Err(PollError::NoIds);
+        };
+        Ok(cursor.begin(clock.at(Instant::now())))
+    }
+
+    fn first_position(&self, clock: &ServerClock) -> Cursor {
+        let Settings { overlap, page_size, start_from, .. } = *self.settings;
+        match start_from {
+            StartFrom::Now => Cursor::new(clock.at(Instant::now()), overlap, page_size),
+            StartFrom::Earliest => Cursor::new(0, overlap, page_size),
+            StartFrom::At(time) => Cursor::new(time, overlap, page_size).not_before(time),
+        }
+    }
+
+    /// Hands what is new on a page to intake; returns what to ask next.
+    async fn take_page(&mut self, body: &[u8]) -> Result<Option<Request>, Interrupted> {
+        let values: Vec<&RawValue> =
+            serde_json::from_slice(body).map_err(PollError::Malformed)?;
+        let stamps = values.iter().map(|value| serde_json::from_str(value.get()));
+        let stamps: Vec<Stamp<'_>> =
+            stamps.collect::<Result<_, _>>().map_err(PollError::Malformed)?;
+        let rows = rows(&stamps)?;
+        let Some((_, cursor)) = &mut self.state else {
+            return Ok(None);
+        };
+        let page = cursor.page(&rows);
+        let Some(oldest) = page.fresh.iter().map(|index| rows[*index].time).min() else {
+            return Ok(page.next);
+        };
+        let ticket = cursor.hand_over(oldest);
+        let mut batch = self.intake.batch();
+        for index in page.fresh {
+            if let Some(event) = self.event(values[index], rows[index]) {
+                batch.push(event);
+            }
+        }
+        match self.intake.submit(batch).await {
+            Ok(receipt) => self.receipts.push((ticket, receipt)),
+            Err(IntakeError::Stopping) => return Err(Interrupted::Stopping),
+            Err(error) => self.drop_unfitting(ticket, &error),
+        }
+        Ok(page.next)
+    }
+
+    /// The event of a row; `None` if it is not wanted, or not an event.
+    fn event<'r>(&mut self, value: &'r RawValue, row: Row<'_>) -> Option<Event<'r>> {
+        match Event::parse(value.get().as_bytes()) {
+            Ok(mut event) => {
+                name_realm(&mut event, self.api.realm());
+                (!self.is_own_login(&event)).then_some(event)
+            }
+            Err(error) => {
+                self.intake.bad(1);
+                if let Some(left_out) = self.complaints.admit(Instant::now()) {
+                    let (realm, id) = (&**self.api.realm(), row.id);
+                    warn!(realm, id, reason = %error, left_out, "skipped a row that is no event");
+                }
+                None
+            }
+        }
+    }
+
+    /// Whether polling itself made the event. Failed logins are somebody's business.
+    fn is_own_login(&self, event: &Event<'_>) -> bool {
+        let realm = &**self.api.realm();
+        self.settings.ignore_own_client
+            && self.settings.auth_realm(realm) == realm
+            && event.client_id() == Some(&self.settings.keycloak.client_id)
+            && event.event_type() == OWN_LOGIN
+            && event.outcome() == Outcome::Success
+    }
+
+    /// An event that can never be taken must not hold the position for ever.
+    fn drop_unfitting(&mut self, ticket: Ticket, error: &IntakeError) {
+        self.intake.bad(1);
+        let realm = &**self.api.realm();
+        warn!(realm, %error, "left out an event that can never fit into the queue");
+        if let Some((_, cursor)) = &mut self.state {
+            cursor.settled(ticket);
+        }
+    }
+
+    /// Moves the saved position behind what has become safe.
+    fn settle(&mut self) {
+        let Some((_, cursor)) = &mut self.state else {
+            return;
+        };
+        self.receipts.retain(|(ticket, receipt)| {
+            let settled = receipt.is_settled();
+            if settled {
+                cursor.settled(*ticket);
+            }
+            !settled
+        });
+        cursor.saved();
+    }
+}
+
+fn rows<'s>(stamps: &'s [Stamp<'_>]) -> Result<Vec<Row<'s>>, PollError> {
+    let row = |stamp: &'s Stamp<'_>| {
+        let id = stamp.id.as_deref().filter(|id| !id.trim().is_empty()).ok_or(PollError::NoIds)?;
+        // Keycloak stamps every event. One without a stamp would sort first.
+        Ok(Row { id, time: stamp.time.unwrap_or(0) })
+    };
+    stamps.iter().map(row).collect()
+}
+
+/// The API tells realms by id only; the name is the one that was asked for.
+fn name_realm<'e>(event: &mut Event<'e>, realm: &str) {
+    event.realm_name = Some(Cow::Owned(realm.to_owned()));
+    if let Fields::Admin(admin) = &mut event.fields
+        && let Some(auth) = &mut admin.auth_details
+        && auth.realm_name.is_none()
+        && auth.realm_id.is_some()
+        && auth.realm_id == event.realm_id
+    {
+        auth.realm_name = Some(Cow::Owned(realm.to_owned()));
+    }
+}
