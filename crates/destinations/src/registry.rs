@@ -71,7 +71,9 @@ pub fn check_destination(section: &DestinationSection<'_>) -> Option<Box<dyn Des
         return None;
     };
     let plan = (kind.check)(section);
-    section.scope.check_unknown(&[kind.keys, LANE_KEYS, DESTINATION_KEYS]);
+    section
+        .scope
+        .check_unknown(&[kind.keys, LANE_KEYS, DESTINATION_KEYS]);
     plan
 }
 
@@ -88,7 +90,9 @@ fn reject_kind(section: &DestinationSection<'_>, name: &str) {
         None => format!("there is {}", ours.collect::<Vec<_>>().join(", ")),
     };
     let message = "there is no such kind of destination";
-    section.scope.reject("kind", codes::UNKNOWN_KIND, message, help);
+    section
+        .scope
+        .reject("kind", codes::UNKNOWN_KIND, message, help);
 }
 
 #[cfg(test)]

@@ -15,15 +15,15 @@ mod pool;
 mod pool_settings;
 mod settings;
 mod target;
-mod tls;
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use deadpool::managed::Object;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use kete_credentials::tls::{self, TlsOptions};
 use kete_event::Metadata;
 use kete_pipeline::{
     CLOSE_DEADLINE, ConnectFailure, Destination, DestinationKind, DestinationPlan,
@@ -58,7 +58,11 @@ fn check(section: &DestinationSection<'_>) -> Option<Box<dyn DestinationPlan>> {
     if lane.ordering == KeyOrdering::Total {
         settings.pool = settings.pool.single();
     }
-    Some(Box::new(Plan { settings, serializer: Arc::clone(section.serializer), lane }))
+    Some(Box::new(Plan {
+        settings,
+        serializer: Arc::clone(section.serializer),
+        lane,
+    }))
 }
 
 /// A checked section.
@@ -70,11 +74,14 @@ struct Plan {
 
 impl DestinationPlan for Plan {
     fn build(self: Box<Self>) -> Result<Arc<dyn Destination>, String> {
-        let Plan { settings, serializer, .. } = *self;
+        let Plan {
+            settings,
+            serializer,
+            ..
+        } = *self;
         let mut options = settings.options;
-        if settings::is_secure(&options.url) {
-            options.tls = Some(tls::with_system_roots()?);
-        }
+        options.tls = tls::for_url(&options.url, &TlsOptions::default())
+            .map_err(|error| format!("url needs TLS: {error}"))?;
         let context = Context {
             peer: target::peer(&options).into(),
             confirm: settings.confirm,
@@ -85,7 +92,10 @@ impl DestinationPlan for Plan {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let pool = pool::build(options, Arc::new(context), &settings.pool, &tasks, &stop)?;
         Ok(Arc::new(SocketIo {
-            emitter: Emitter { event_name: settings.event_name, serializer },
+            emitter: Emitter {
+                event_name: settings.event_name,
+                serializer,
+            },
             pool,
             settings: settings.pool,
             attempts: watch::Sender::new(false),
@@ -163,7 +173,11 @@ impl SocketIo {
                 Ok(events) => {
                     let connection = Box::new(Lent::new(wire, self.settings.max_idle));
                     let peer = Arc::clone(&self.context().peer);
-                    return Ok(Link { connection, events, peer });
+                    return Ok(Link {
+                        connection,
+                        events,
+                        peer,
+                    });
                 }
                 Err(failure) => {
                     drop(Object::take(wire));
@@ -179,7 +193,8 @@ impl SocketIo {
         if let Some(eviction) = self.settings.eviction {
             let (attempts, rest) = (self.attempts.subscribe(), self.rest.clone());
             let pool = self.pool.clone();
-            self.tasks.spawn(maintain(pool, self.settings, eviction, attempts, rest));
+            self.tasks
+                .spawn(maintain(pool, self.settings, eviction, attempts, rest));
         }
     }
 
@@ -234,10 +249,11 @@ impl Emitter {
 }
 
 fn subject(name: &EventName, metadata: &Metadata, body: &[u8]) -> Result<Arc<str>, EventFailure> {
-    name.render(metadata, body).map_err(|error| EventFailure::Permanent {
-        reason: FailureReason::EventName,
-        detail: error.to_string(),
-    })
+    name.render(metadata, body)
+        .map_err(|error| EventFailure::Permanent {
+            reason: FailureReason::EventName,
+            detail: error.to_string(),
+        })
 }
 
 /// What is not JSON is emitted as one string, as KETE does it.
@@ -248,7 +264,10 @@ fn as_json_string(serialized: &[u8]) -> Result<Bytes, EventFailure> {
 }
 
 fn unserializable(detail: String) -> EventFailure {
-    EventFailure::Permanent { reason: FailureReason::Serialization, detail }
+    EventFailure::Permanent {
+        reason: FailureReason::Serialization,
+        detail,
+    }
 }
 
 #[cfg(test)]

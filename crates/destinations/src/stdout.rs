@@ -1,6 +1,7 @@
 //! The `stdout` destination: canonical events as lines, to look at or to pipe on.
 //!
-//! A thread of its own writes, because a pipe that nobody reads blocks whoever writes to it. A
+//! A thread of its own writes, because a pipe that nobody reads blocks whoever writes to it. That
+//! is back-pressure and no failure, however long it takes: `kete run | less` repeats nothing. A
 //! batch is written and flushed in one go under the lock of standard output, so two routes
 //! interleave by whole lines; then it is confirmed.
 //!
@@ -13,6 +14,7 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -26,6 +28,8 @@ use kete_pipeline::{
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tracing::warn;
+
+use crate::codes;
 
 /// `destination.kind=stdout`.
 pub(crate) const KIND: DestinationKind = DestinationKind {
@@ -51,8 +55,22 @@ pub async fn standard_output_closed() {
     let _closed = closed.wait_for(|closed| *closed).await;
 }
 
+/// How long the reader of a pipe may take: as good as for ever, and no clock overflows.
+const PATIENCE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 fn check(section: &DestinationSection<'_>) -> Option<Box<dyn DestinationPlan>> {
-    Some(Box::new(Plan { lane: *section.lane }))
+    const CONFIRM_TIMEOUT: &str = "confirm.timeout";
+    if section.scope.is_set(CONFIRM_TIMEOUT) {
+        let message = "standard output may wait for its reader as long as that takes";
+        section
+            .scope
+            .warn(CONFIRM_TIMEOUT, codes::NO_EFFECT, message, None);
+    }
+    let lane = LaneSettings {
+        confirm_timeout: PATIENCE,
+        ..*section.lane
+    };
+    Some(Box::new(Plan { lane }))
 }
 
 struct Plan {
@@ -79,7 +97,10 @@ type Output = Arc<dyn Fn(&[u8]) -> io::Result<()> + Send + Sync>;
 fn to_standard_output(lines: &[u8]) -> io::Result<()> {
     let mut output = io::stdout().lock();
     let written = output.write_all(lines).and_then(|()| output.flush());
-    if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+    if written
+        .as_ref()
+        .is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    {
         CLOSED.send_replace(true);
     }
     written
@@ -95,12 +116,23 @@ struct Stdout {
 
 impl Stdout {
     fn new(output: Output) -> Stdout {
-        Stdout { output, over: Arc::default(), writer: Mutex::default() }
+        Stdout {
+            output,
+            over: Arc::default(),
+            writer: Mutex::default(),
+        }
     }
 
-    fn open(&self) -> Result<Link, ConnectFailure> {
+    async fn open(&self) -> Result<Link, ConnectFailure> {
         if self.over.load(Ordering::Relaxed) {
             return Err(nobody_reads(ConnectFailureKind::Unreachable));
+        }
+        if !self.last_has_ended().await {
+            let message = format!("{PEER}: the last lines are still being written; read them");
+            return Err(ConnectFailure {
+                kind: ConnectFailureKind::Timeout,
+                message,
+            });
         }
         let (reports, events) = mpsc::channel(REPORTS);
         let (ended, end) = oneshot::channel();
@@ -117,30 +149,48 @@ impl Stdout {
             .spawn(move || writer.run())
             .map_err(|error| failure(format!("no thread can be started: {error}")))?;
         *lock(&self.writer) = Some((thread, end));
-        Ok(Link { connection: Box::new(Lines { work }), events, peer: PEER.into() })
+        Ok(Link {
+            connection: Box::new(Lines { work }),
+            events,
+            peer: PEER.into(),
+        })
     }
 
-    async fn shut(&self) {
-        let Some((thread, end)) = lock(&self.writer).take() else { return };
-        // The sender is dropped by the thread when it ends; nothing is ever sent.
-        if timeout(CLOSE_DEADLINE, end).await.is_err() {
-            // It hangs in a write that nobody reads. It ends with the process.
-            warn!("standard output is not read, its last lines may be missing");
-            return;
+    /// Waits for the thread of the last connection, so that there is never more than one. False if
+    /// it hangs in a write; then it is kept.
+    async fn last_has_ended(&self) -> bool {
+        let Some((thread, mut end)) = lock(&self.writer).take() else {
+            return true;
+        };
+        // The thread drops the other end when it ends; nothing is ever sent.
+        if timeout(CLOSE_DEADLINE, &mut end).await.is_err() {
+            *lock(&self.writer) = Some((thread, end));
+            return false;
         }
         if thread.join().is_err() {
             warn!("the thread for standard output has failed");
+        }
+        true
+    }
+
+    async fn shut(&self) {
+        if !self.last_has_ended().await {
+            // There is no way to stop it; it ends with the process.
+            warn!("standard output is not read, its last lines may be missing");
         }
     }
 }
 
 impl Destination for Stdout {
     fn prepare(&self, record: &Record) -> Result<Prepared, EventFailure> {
-        Ok(Prepared { subject: "line".into(), payload: record.body.clone() })
+        Ok(Prepared {
+            subject: "line".into(),
+            payload: record.body.clone(),
+        })
     }
 
     fn connect(&self) -> BoxFuture<'_, Result<Link, ConnectFailure>> {
-        async { self.open() }.boxed()
+        self.open().boxed()
     }
 
     fn max_connections(&self) -> usize {
@@ -234,14 +284,20 @@ impl Writer {
                 buffer.extend_from_slice(line);
                 buffer.push(b'\n');
             }
-            let written = if buffer.is_empty() { Ok(()) } else { (self.output)(&buffer) };
+            let written = if buffer.is_empty() {
+                Ok(())
+            } else {
+                (self.output)(&buffer)
+            };
             if let Err(error) = written {
                 return self.give_up(&error);
             }
             // A lane that listens no more has closed the connection, which ends this loop too.
             if !orders.lines.is_empty() {
                 let through = orders.through;
-                let _unheard = self.reports.blocking_send(ConnectionEvent::Confirmed { through });
+                let _unheard = self
+                    .reports
+                    .blocking_send(ConnectionEvent::Confirmed { through });
             }
             if orders.probed {
                 let _unheard = self.reports.blocking_send(ConnectionEvent::Proven);
@@ -259,7 +315,14 @@ impl Writer {
         let waited = self.work.changed.wait_while(orders, idle);
         let mut orders = waited.unwrap_or_else(PoisonError::into_inner);
         let (through, last) = (orders.through, orders.last);
-        std::mem::replace(&mut *orders, Orders { through, last, ..Orders::default() })
+        std::mem::replace(
+            &mut *orders,
+            Orders {
+                through,
+                last,
+                ..Orders::default()
+            },
+        )
     }
 
     fn give_up(&self, error: &io::Error) {
@@ -279,7 +342,10 @@ fn nobody_reads(kind: ConnectFailureKind) -> ConnectFailure {
 }
 
 fn failure(what: String) -> ConnectFailure {
-    ConnectFailure { kind: ConnectFailureKind::Ended, message: format!("{PEER}: {what}") }
+    ConnectFailure {
+        kind: ConnectFailureKind::Ended,
+        message: format!("{PEER}: {what}"),
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

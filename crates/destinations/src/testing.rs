@@ -21,7 +21,10 @@ pub(crate) fn read_section<R>(lines: &[&str], read: impl FnOnce(&Scope<'_>) -> R
     }
     let settings = loader.load(&diagnostics);
     let result = read(&settings.scope(PREFIX, &diagnostics));
-    (result, diagnostics.to_string().replace(&format!("{PREFIX}."), ""))
+    (
+        result,
+        diagnostics.to_string().replace(&format!("{PREFIX}."), ""),
+    )
 }
 
 /// Checks a whole section, as the program does it.

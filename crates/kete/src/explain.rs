@@ -111,7 +111,7 @@ fn explain_all(configuration: &Configuration, format: Format) -> io::Result<Exit
 
 /// Does with the event what intake does, and asks every route.
 fn explain_one(line: u64, json: &[u8], configuration: &Configuration) -> Result<Explained, String> {
-    let mut event = Event::parse(json).map_err(|error| error.to_string())?;
+    let mut event = Event::parse(json).map_err(|error| in_its_line(json, error.to_string()))?;
     event.redact();
     let id_derived = event.derive_id();
     let metadata = event.metadata();
@@ -129,6 +129,14 @@ fn explain_one(line: u64, json: &[u8], configuration: &Configuration) -> Result<
         realm: metadata.realm,
         event_type: metadata.event_type,
     })
+}
+
+/// A place in an event of one line is a place in the line that is named anyway.
+fn in_its_line(json: &[u8], error: String) -> String {
+    match json.contains(&b'\n') {
+        true => error,
+        false => error.replace("line 1 column", "column"),
+    }
 }
 
 impl Routed {

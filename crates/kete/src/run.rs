@@ -10,7 +10,6 @@ mod signals;
 use std::io;
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::Duration;
 
 use kete_config::{Diagnostics, Severity};
 use kete_destinations::standard_output_closed;
@@ -139,10 +138,11 @@ async fn serve(configuration: Configuration) -> Result<Ended, StartError> {
     build::destinations(&mut supervisor, routes)?;
     build::sources(&mut supervisor, sources).await?;
     readiness.running();
+    info!("ready: events are taken");
     let stop = CancellationToken::new();
     let ended = tokio::select! {
         report = supervisor.run(stop.clone().cancelled_owned(), grace) => Ended::InOrder(report),
-        () = second_signal(&mut signals, &stop, grace) => Ended::AtOnce,
+        () = second_signal(&mut signals, &stop) => Ended::AtOnce,
         () = unread(only_stdout) => Ended::Unread,
     };
     if let Some(admin) = admin {
@@ -153,16 +153,12 @@ async fn serve(configuration: Configuration) -> Result<Ended, StartError> {
 
 /// Passes the first signal on, and resolves at the second. A reader of standard output that has
 /// gone counts as a first signal: that is how a pipe asks to stop.
-async fn second_signal(signals: &mut Signals, stop: &CancellationToken, grace: Duration) {
+async fn second_signal(signals: &mut Signals, stop: &CancellationToken) {
     let reason = tokio::select! {
         name = signals.next() => name,
         () = standard_output_closed() => "standard output closed",
     };
-    info!(
-        reason,
-        ?grace,
-        "asked to stop; a second signal ends it at once"
-    );
+    info!(reason, "asked to stop; a second signal ends it at once");
     stop.cancel();
     signals.next().await;
 }

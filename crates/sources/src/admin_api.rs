@@ -20,9 +20,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::{self, BoxFuture};
-use kete_pipeline::{
-    Intake, Source, SourceError, SourceKind, SourcePlan, SourceSection, Stop,
-};
+use kete_pipeline::{Intake, Source, SourceError, SourceKind, SourcePlan, SourceSection, Stop};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -48,7 +46,10 @@ const REQUESTS_AT_ONCE: usize = 4;
 
 fn check(section: &SourceSection<'_>) -> Option<Box<dyn SourcePlan>> {
     let settings = Settings::read(section)?;
-    Some(Box::new(Plan { name: Arc::from(section.name), settings }))
+    Some(Box::new(Plan {
+        name: Arc::from(section.name),
+        settings,
+    }))
 }
 
 struct Plan {
@@ -64,7 +65,10 @@ impl SourcePlan for Plan {
     fn build(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Source>, SourceError>> {
         let Plan { name, settings } = *self;
         let source = AdminSource::new(settings).map(|source| Box::new(source) as Box<dyn Source>);
-        let failed = |problem| SourceError { name: name.to_string(), problem };
+        let failed = |problem| SourceError {
+            name: name.to_string(),
+            problem,
+        };
         future::ready(source.map_err(failed)).boxed()
     }
 }
@@ -78,7 +82,10 @@ struct AdminSource {
 impl AdminSource {
     fn new(settings: Settings) -> Result<AdminSource, String> {
         let access = Access::new(&settings.keycloak)?;
-        Ok(AdminSource { settings: Arc::new(settings), access })
+        Ok(AdminSource {
+            settings: Arc::new(settings),
+            access,
+        })
     }
 
     async fn poll_all(self, intake: Intake, stop: Stop) {
@@ -111,7 +118,8 @@ impl Source for AdminSource {
 impl Settings {
     fn kinds(&self) -> impl Iterator<Item = EventKind> {
         let user = self.user_events.then_some(EventKind::User);
-        user.into_iter().chain(self.admin_events.then_some(EventKind::Admin))
+        user.into_iter()
+            .chain(self.admin_events.then_some(EventKind::Admin))
     }
 }
 

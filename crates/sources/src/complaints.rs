@@ -21,7 +21,11 @@ pub(crate) struct Complaints {
 impl Complaints {
     /// None so far.
     pub(crate) fn new(now: Instant) -> Complaints {
-        Complaints { window_start: now, shown: 0, left_out: 0 }
+        Complaints {
+            window_start: now,
+            shown: 0,
+            left_out: 0,
+        }
     }
 
     /// Counts a complaint. `Some` if it is to be logged, with the number of those left out since
@@ -57,7 +61,10 @@ mod tests {
             assert_eq!(complaints.admit(start), Some(0));
         }
         for _ in 0..5 {
-            assert_eq!(complaints.admit(start + WINDOW - Duration::from_millis(1)), None);
+            assert_eq!(
+                complaints.admit(start + WINDOW - Duration::from_millis(1)),
+                None
+            );
         }
         assert_eq!(complaints.admit(start + WINDOW), Some(5));
         assert_eq!(complaints.admit(start + WINDOW), Some(0));
@@ -67,7 +74,9 @@ mod tests {
     fn what_was_left_out_is_told_once() {
         let start = Instant::now();
         let mut complaints = Complaints::new(start);
-        let shown = (0..23).filter(|_| complaints.admit(start).is_some()).count();
+        let shown = (0..23)
+            .filter(|_| complaints.admit(start).is_some())
+            .count();
         assert_eq!(shown, 20);
         assert_eq!(complaints.take_left_out(), 3);
         assert_eq!(complaints.take_left_out(), 0);

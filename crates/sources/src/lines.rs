@@ -43,7 +43,13 @@ impl Lines {
     /// `limit` is the most bytes that a line may have, its end not counted.
     pub(crate) fn new(limit: usize) -> Lines {
         let partial = Vec::new();
-        Lines { limit, number: 0, partial, handed_out: false, skipping: false }
+        Lines {
+            limit,
+            number: 0,
+            partial,
+            handed_out: false,
+            skipping: false,
+        }
     }
 
     /// How many lines there were.
@@ -93,16 +99,26 @@ impl Lines {
     fn line<'l>(&self, text: Option<&'l [u8]>) -> Line<'l> {
         let text = text.map(|text| {
             let text = text.strip_suffix(b"\r").unwrap_or(text);
-            let mark = if self.number == 1 { BYTE_ORDER_MARK } else { b"" };
+            let mark = if self.number == 1 {
+                BYTE_ORDER_MARK
+            } else {
+                b""
+            };
             text.strip_prefix(mark).unwrap_or(text)
         });
-        Line { number: self.number, text: text.filter(|text| text.len() <= self.limit) }
+        Line {
+            number: self.number,
+            text: text.filter(|text| text.len() <= self.limit),
+        }
     }
 
     /// Takes the end of a line, which begins at `start` of the block unless it began before.
     fn complete(&mut self, start: usize, end: &[u8]) -> Found {
         if self.partial.is_empty() {
-            return Found::InBlock { start, end: start + end.len() };
+            return Found::InBlock {
+                start,
+                end: start + end.len(),
+            };
         }
         self.handed_out = true;
         if self.partial.len() + end.len() > self.most() {
@@ -164,7 +180,10 @@ mod tests {
 
     fn texts(limit: usize, blocks: &[&[u8]]) -> Vec<Option<String>> {
         let text = |text: Option<Vec<u8>>| text.map(|text| String::from_utf8(text).unwrap());
-        split(limit, blocks).into_iter().map(|(_, line)| text(line)).collect()
+        split(limit, blocks)
+            .into_iter()
+            .map(|(_, line)| text(line))
+            .collect()
     }
 
     fn some(lines: &[&str]) -> Vec<Option<String>> {
@@ -173,7 +192,10 @@ mod tests {
 
     #[test]
     fn line_ends_blank_lines_and_a_missing_last_line_end() {
-        assert_eq!(texts(9, &[b"a\nb\r\n\n\r\nc"]), some(&["a", "b", "", "", "c"]));
+        assert_eq!(
+            texts(9, &[b"a\nb\r\n\n\r\nc"]),
+            some(&["a", "b", "", "", "c"])
+        );
         assert_eq!(texts(9, &[b"a\n"]), some(&["a"]));
         assert_eq!(texts(9, &[b""]), some(&[]));
         assert_eq!(texts(9, &[b"a\rb\n"]), some(&["a\rb"]));
@@ -183,18 +205,27 @@ mod tests {
     fn a_byte_order_mark_is_dropped_from_the_first_line_only() {
         assert_eq!(texts(1, &[b"\xef\xbb\xbfa\r\nb\n"]), some(&["a", "b"]));
         assert_eq!(texts(1, &[b"\xef", b"\xbb\xbf", b"a"]), some(&["a"]));
-        assert_eq!(texts(9, &[b"a\n\xef\xbb\xbfb\n"]), some(&["a", "\u{feff}b"]));
+        assert_eq!(
+            texts(9, &[b"a\n\xef\xbb\xbfb\n"]),
+            some(&["a", "\u{feff}b"])
+        );
     }
 
     #[test]
     fn a_line_may_cross_any_number_of_blocks() {
-        assert_eq!(texts(99, &[b"ab", b"", b"c", b"d\nef", b"\ng"]), some(&["abcd", "ef", "g"]));
+        assert_eq!(
+            texts(99, &[b"ab", b"", b"c", b"d\nef", b"\ng"]),
+            some(&["abcd", "ef", "g"])
+        );
     }
 
     #[test]
     fn the_limit_counts_the_text_of_a_line_and_not_its_end() {
         let long = |blocks: &[&[u8]]| texts(3, blocks);
-        assert_eq!(long(&[b"abc\r\nabcd\nx\n"])[..2], [Some("abc".to_owned()), None]);
+        assert_eq!(
+            long(&[b"abc\r\nabcd\nx\n"])[..2],
+            [Some("abc".to_owned()), None]
+        );
         assert_eq!(long(&[b"ab", b"c\r", b"\nx"]), some(&["abc", "x"]));
         assert_eq!(long(&[b"ab", b"cd\r\nx"]), [None, Some("x".to_owned())]);
         assert_eq!(long(&[b"abcd"]), [None]);
@@ -208,15 +239,30 @@ mod tests {
         for _ in 0..1000 {
             let mut at = 0;
             while let Some(line) = lines.next(&block, &mut at) {
-                assert_eq!(line, Line { number: 1, text: None });
+                assert_eq!(
+                    line,
+                    Line {
+                        number: 1,
+                        text: None
+                    }
+                );
                 told += 1;
             }
-            assert!(lines.partial.capacity() <= lines.most(), "it must not be held in memory");
+            assert!(
+                lines.partial.capacity() <= lines.most(),
+                "it must not be held in memory"
+            );
         }
         assert_eq!(told, 1);
         let mut at = 0;
         let next = lines.next(b"xx\ngood\n", &mut at);
-        assert_eq!(next, Some(Line { number: 2, text: Some(b"good") }));
+        assert_eq!(
+            next,
+            Some(Line {
+                number: 2,
+                text: Some(b"good")
+            })
+        );
     }
 
     #[test]

@@ -5,9 +5,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kete_config::{Key, MapKey, Scope};
 use kete_event::{Event, Fields};
+use tracing::warn;
 
 pub(crate) static REALM: Key<String> = Key::optional(
     "realm",
@@ -20,10 +22,12 @@ pub(crate) static REALM_NAMES: MapKey = MapKey::new(
 );
 
 /// Fills in realm names.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct RealmNames {
     default: Option<String>,
     by_id: HashMap<String, String>,
+    /// Whether it was said that events come without a realm.
+    said: AtomicBool,
 }
 
 impl RealmNames {
@@ -32,14 +36,28 @@ impl RealmNames {
         let default = scope.read(&REALM);
         let entries = scope.map(&REALM_NAMES).into_iter();
         let by_id = entries.filter(|(_, name)| !name.is_empty()).collect();
-        RealmNames { default, by_id }
+        RealmNames {
+            default,
+            by_id,
+            said: AtomicBool::new(false),
+        }
     }
 
     /// Names the realm of an event, and the realm of the administrator, where that is missing.
-    pub(crate) fn fill_in<'e>(&'e self, event: &mut Event<'e>) {
+    /// Says once that an event of this source has no realm at all, for no route takes it then.
+    pub(crate) fn fill_in<'e>(&'e self, event: &mut Event<'e>, source: &str) {
         if is_missing(event.realm_name.as_deref()) {
-            let known = self.by_id(event.realm_id.as_deref()).or(self.default.as_deref());
+            let known = self
+                .by_id(event.realm_id.as_deref())
+                .or(self.default.as_deref());
             event.realm_name = known.map(Cow::Borrowed).or(event.realm_name.take());
+            if event.realm().is_none() && !self.said.swap(true, Ordering::Relaxed) {
+                warn!(
+                    source,
+                    "an event has no realm, so no route takes it; \
+                     kete.sources.{source}.realm can name one"
+                );
+            }
         }
         if let Fields::Admin(admin) = &mut event.fields
             && let Some(auth) = &mut admin.auth_details
@@ -47,6 +65,15 @@ impl RealmNames {
             && let Some(known) = self.by_id(auth.realm_id.as_deref())
         {
             auth.realm_name = Some(Cow::Borrowed(known));
+        }
+    }
+
+    /// Names the realm of every event that has none.
+    #[cfg(test)]
+    pub(crate) fn always(name: &str) -> RealmNames {
+        RealmNames {
+            default: Some(name.to_owned()),
+            ..RealmNames::default()
         }
     }
 
@@ -67,7 +94,9 @@ mod tests {
 
     fn names(settings: &[&str]) -> RealmNames {
         let diagnostics = Diagnostics::new();
-        let loader = settings.iter().fold(Loader::new("kete"), |loader, set| loader.set(*set));
+        let loader = settings
+            .iter()
+            .fold(Loader::new("kete"), |loader, set| loader.set(*set));
         let settings = loader.load(&diagnostics);
         let names = RealmNames::read(&settings.scope("kete", &diagnostics));
         assert_eq!(diagnostics.to_string(), "");
@@ -76,7 +105,7 @@ mod tests {
 
     fn realm_of(names: &RealmNames, json: &str) -> Option<String> {
         let mut event = Event::parse(json.as_bytes()).unwrap();
-        names.fill_in(&mut event);
+        names.fill_in(&mut event, "test");
         event.realm_name.as_deref().map(str::to_owned)
     }
 
@@ -84,8 +113,14 @@ mod tests {
     fn a_name_is_found_by_id_and_else_the_default_counts() {
         let names = names(&["kete.realm=fallback", "kete.realm-names.id-1=shop"]);
         let realm = |json| realm_of(&names, json);
-        assert_eq!(realm(r#"{"type":"LOGIN","realmId":"id-1"}"#).as_deref(), Some("shop"));
-        assert_eq!(realm(r#"{"type":"LOGIN","realmId":"id-2"}"#).as_deref(), Some("fallback"));
+        assert_eq!(
+            realm(r#"{"type":"LOGIN","realmId":"id-1"}"#).as_deref(),
+            Some("shop")
+        );
+        assert_eq!(
+            realm(r#"{"type":"LOGIN","realmId":"id-2"}"#).as_deref(),
+            Some("fallback")
+        );
         assert_eq!(realm(r#"{"type":"LOGIN"}"#).as_deref(), Some("fallback"));
         assert_eq!(
             realm(r#"{"type":"LOGIN","realmName":" ","realmId":"id-1"}"#).as_deref(),
@@ -103,8 +138,10 @@ mod tests {
     #[test]
     fn without_settings_nothing_is_made_up() {
         let names = names(&["kete.realm=", "kete.realm-names.id-1="]);
-        assert_eq!(names, RealmNames::default());
-        assert_eq!(realm_of(&names, r#"{"type":"LOGIN","realmId":"id-1"}"#), None);
+        assert_eq!(
+            realm_of(&names, r#"{"type":"LOGIN","realmId":"id-1"}"#),
+            None
+        );
     }
 
     #[test]
@@ -116,9 +153,16 @@ mod tests {
                     "authDetails":{{"realmId":"{id}"}}}}"#
             );
             let mut event = Event::parse(json.as_bytes()).unwrap();
-            names.fill_in(&mut event);
-            let Fields::Admin(admin) = &event.fields else { panic!("an admin event") };
-            admin.auth_details.as_ref()?.realm_name.as_deref().map(str::to_owned)
+            names.fill_in(&mut event, "test");
+            let Fields::Admin(admin) = &event.fields else {
+                panic!("an admin event")
+            };
+            admin
+                .auth_details
+                .as_ref()?
+                .realm_name
+                .as_deref()
+                .map(str::to_owned)
         };
         assert_eq!(auth_realm("id-1").as_deref(), Some("master"));
         assert_eq!(auth_realm("id-2"), None);

@@ -26,7 +26,10 @@ const REPEATING: &[&str] = &[webhook::NAME, admin_api::NAME];
 
 /// Kinds that are to come, each with what does instead until then.
 const LATER: &[(&str, &str)] = &[
-    ("log-file", "until then, use admin-api, or pipe events as JSON lines into stdin"),
+    (
+        "log-file",
+        "until then, use admin-api, or pipe events as JSON lines into stdin",
+    ),
     ("syslog", "until then, use admin-api or webhook"),
 ];
 
@@ -65,7 +68,9 @@ pub struct CheckedSource {
 /// Reads and checks `kete.sources.*` and `kete.keycloak.*`. Settings of Keycloak without any
 /// source mean one `admin-api` source; neither is an error. The sources come sorted by name.
 pub fn check_sources(settings: &Settings, diagnostics: &Diagnostics) -> Vec<CheckedSource> {
-    settings.scope(KEYCLOAK_SECTION, diagnostics).check_unknown(&[KEYCLOAK_KEYS]);
+    settings
+        .scope(KEYCLOAK_SECTION, diagnostics)
+        .check_unknown(&[KEYCLOAK_KEYS]);
     reject_sections_with_a_value(settings, diagnostics);
     let names = settings.names_below(SECTION);
     if !names.is_empty() {
@@ -74,7 +79,9 @@ pub fn check_sources(settings: &Settings, diagnostics: &Diagnostics) -> Vec<Chec
     }
     if has_keys_below(settings, KEYCLOAK_SECTION) {
         let scope = settings.scope(&format!("{SECTION}.{IMPLIED_NAME}"), diagnostics);
-        return plan(IMPLIED_NAME, find(admin_api::NAME), &scope).into_iter().collect();
+        return plan(IMPLIED_NAME, find(admin_api::NAME), &scope)
+            .into_iter()
+            .collect();
     }
     diagnostics.push(no_source());
     Vec::new()
@@ -95,14 +102,15 @@ fn check_source(
     plan(name, kind, &scope)
 }
 
-fn plan(
-    name: &str,
-    kind: Option<&'static SourceKind>,
-    scope: &Scope<'_>,
-) -> Option<CheckedSource> {
+fn plan(name: &str, kind: Option<&'static SourceKind>, scope: &Scope<'_>) -> Option<CheckedSource> {
     let kind = kind?;
     let (settings, diagnostics) = (scope.settings(), scope.diagnostics());
-    let plan = (kind.check)(&SourceSection { name, scope, settings, diagnostics })?;
+    let plan = (kind.check)(&SourceSection {
+        name,
+        scope,
+        settings,
+        diagnostics,
+    })?;
     Some(CheckedSource {
         name: name.to_owned(),
         kind,
@@ -126,7 +134,12 @@ fn reject_kind(scope: &Scope<'_>, wanted: &str) {
         Some(meant) => format!("did you mean {meant}?"),
         None => format!("write one of: {}", names().collect::<Vec<_>>().join(", ")),
     };
-    scope.reject(KEY_OF_KIND, code::BAD_VALUE, "there is no source of this kind", help);
+    scope.reject(
+        KEY_OF_KIND,
+        code::BAD_VALUE,
+        "there is no source of this kind",
+        help,
+    );
 }
 
 const KEY_OF_KIND: &str = "kind";
@@ -135,7 +148,9 @@ const KEY_OF_KIND: &str = "kind";
 fn reject_sections_with_a_value(settings: &Settings, diagnostics: &Diagnostics) {
     let scope = settings.scope(SECTION, diagnostics);
     for (key, _) in settings.keys() {
-        let below = key.strip_prefix(SECTION).and_then(|rest| rest.strip_prefix('.'));
+        let below = key
+            .strip_prefix(SECTION)
+            .and_then(|rest| rest.strip_prefix('.'));
         let Some(name) = below.filter(|name| !name.contains('.')) else {
             continue;
         };
@@ -146,8 +161,10 @@ fn reject_sections_with_a_value(settings: &Settings, diagnostics: &Diagnostics) 
 }
 
 fn has_keys_below(settings: &Settings, section: &str) -> bool {
-    let is_below =
-        |key: &str| key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'));
+    let is_below = |key: &str| {
+        key.strip_prefix(section)
+            .is_some_and(|rest| rest.starts_with('.'))
+    };
     settings.keys().any(|(key, _)| is_below(key))
 }
 

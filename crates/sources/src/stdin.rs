@@ -58,25 +58,38 @@ fn check(section: &SourceSection<'_>) -> Option<Box<dyn SourcePlan>> {
     is_only_reader(section).then(|| {
         let name = Arc::from(section.name);
         let max_line_size = max_line_size.as_usize();
-        Box::new(Plan { name, realm_names, max_line_size }) as Box<dyn SourcePlan>
+        Box::new(Plan {
+            name,
+            realm_names,
+            max_line_size,
+        }) as Box<dyn SourcePlan>
     })
 }
 
 /// Standard input can be read once; the first source by name has it.
 fn is_only_reader(section: &SourceSection<'_>) -> bool {
-    let scope = section.settings.scope(registry::SECTION, section.diagnostics);
+    let scope = section
+        .settings
+        .scope(registry::SECTION, section.diagnostics);
     let is_stdin = |name: &str| {
         let kind = scope.child(name).raw("kind");
         kind.is_some_and(|(kind, _)| kind == NAME)
     };
     let names = section.settings.names_below(registry::SECTION);
-    let before = names.iter().take_while(|name| name.as_str() != section.name);
+    let before = names
+        .iter()
+        .take_while(|name| name.as_str() != section.name);
     let Some(first) = before.into_iter().find(|name| is_stdin(name)) else {
         return true;
     };
     let reader = Scope::full_name(&scope, first);
     let message = format!("standard input is read by {reader} already, and there is only one");
-    section.scope.reject("kind", "stdin-twice", message, "remove one of the two".to_owned());
+    section.scope.reject(
+        "kind",
+        "stdin-twice",
+        message,
+        "remove one of the two".to_owned(),
+    );
     false
 }
 
@@ -107,14 +120,28 @@ struct Stdin {
 
 impl Stdin {
     fn new(plan: Plan, input: Box<dyn Read + Send>) -> Stdin {
-        let Plan { name, realm_names, max_line_size } = plan;
-        Stdin { name, realm_names, max_line_size, input }
+        let Plan {
+            name,
+            realm_names,
+            max_line_size,
+        } = plan;
+        Stdin {
+            name,
+            realm_names,
+            max_line_size,
+            input,
+        }
     }
 
     async fn read_all(self, intake: Intake, stop: Stop) -> Result<(), SourceError> {
-        let failed = |problem| SourceError { name: self.name.to_string(), problem };
+        let failed = |problem| SourceError {
+            name: self.name.to_string(),
+            problem,
+        };
         let mut reader = Reader::start(self.input).map_err(|error| {
-            failed(format!("the thread that reads standard input did not start: {error}"))
+            failed(format!(
+                "the thread that reads standard input did not start: {error}"
+            ))
         })?;
         let mut lines = Lines::new(self.max_line_size);
         let mut events = Events::new(intake, self.realm_names, self.max_line_size);
@@ -223,21 +250,30 @@ impl Events {
     fn take_line(&mut self, line: &Line<'_>) {
         let Some(text) = line.text else {
             let limit = Size(self.max_line_size as u64);
-            return self.complain(line.number, &format!("it is longer than max-line-size={limit}"));
+            return self.complain(
+                line.number,
+                &format!("it is longer than max-line-size={limit}"),
+            );
         };
         if text.trim_ascii().is_empty() {
             return;
         }
         match Event::parse(text) {
             Ok(mut event) => {
-                self.realm_names.fill_in(&mut event);
-                self.batch.get_or_insert_with(|| self.intake.batch()).push(event);
+                self.realm_names.fill_in(&mut event, self.intake.source());
+                self.batch
+                    .get_or_insert_with(|| self.intake.batch())
+                    .push(event);
                 self.pushed += 1;
                 self.events += 1;
             }
             Err(error) if error.is_foreign() => {
                 self.foreign += 1;
-                debug!(source = self.intake.source(), line = line.number, "left out a message");
+                debug!(
+                    source = self.intake.source(),
+                    line = line.number,
+                    "left out a message"
+                );
             }
             // Every place in the error is in line 1 of what was parsed, which would mislead.
             Err(error) => {
@@ -252,7 +288,10 @@ impl Events {
         self.intake.bad(1);
         if let Some(left_out) = self.complaints.admit(Instant::now()) {
             let source = self.intake.source();
-            warn!(source, line, reason, left_out, "skipped a line that is not an event");
+            warn!(
+                source,
+                line, reason, left_out, "skipped a line that is not an event"
+            );
         }
     }
 
@@ -281,7 +320,10 @@ impl Events {
         let (events, bad, foreign) = (self.events, self.bad, self.foreign);
         let left_out = self.complaints.take_left_out();
         if bad > 0 {
-            warn!(source, lines, events, bad, foreign, left_out, "read standard input");
+            warn!(
+                source,
+                lines, events, bad, foreign, left_out, "read standard input"
+            );
         } else {
             info!(source, lines, events, foreign, "read standard input");
         }

@@ -19,9 +19,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use kete_config::{Key, KeyTable, Positive, Setting, Size};
-use kete_pipeline::{
-    Intake, Source, SourceError, SourceKind, SourcePlan, SourceSection, Stop,
-};
+use kete_pipeline::{Intake, Source, SourceError, SourceKind, SourcePlan, SourceSection, Stop};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
@@ -39,12 +37,18 @@ pub(crate) const KIND: SourceKind = SourceKind {
     check,
 };
 
-static BIND: Key<SocketAddr> =
-    Key::with_default("bind", "127.0.0.1:8088", "the address and port to listen on");
+static BIND: Key<SocketAddr> = Key::with_default(
+    "bind",
+    "127.0.0.1:8088",
+    "the address and port to listen on",
+);
 static PATH: Key<Path> =
     Key::with_default("path", "/events", "the path to which events are posted");
-static MAX_BODY_SIZE: Key<Positive<Size>> =
-    Key::with_default("max-body-size", "1MiB", "the most bytes of a body; larger ones get 413");
+static MAX_BODY_SIZE: Key<Positive<Size>> = Key::with_default(
+    "max-body-size",
+    "1MiB",
+    "the most bytes of a body; larger ones get 413",
+);
 static RESPOND_WHEN: Key<RespondWhen> = Key::with_default(
     "respond-when",
     "safe",
@@ -109,7 +113,7 @@ enum RespondWhen {
 kete_config::setting_words!(RespondWhen { Safe = "safe", Queued = "queued" });
 
 /// What the section of a webhook says.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Settings {
     bind: SocketAddr,
     path: String,
@@ -148,7 +152,10 @@ fn check(section: &SourceSection<'_>) -> Option<Box<dyn SourcePlan>> {
         respond_timeout: respond_timeout?.0,
         realm_names,
     };
-    Some(Box::new(Plan { name: Arc::from(section.name), settings }))
+    Some(Box::new(Plan {
+        name: Arc::from(section.name),
+        settings,
+    }))
 }
 
 fn is_loopback(bind: SocketAddr) -> bool {
@@ -171,7 +178,11 @@ impl Plan {
                 self.name
             ),
         })?;
-        Ok(Webhook { settings: self.settings, listener, bounds: Bounds::default() })
+        Ok(Webhook {
+            settings: self.settings,
+            listener,
+            bounds: Bounds::default(),
+        })
     }
 }
 

@@ -1,1 +1,35 @@
-//! Harness for the whole-system tests.
+//! Harness of the whole-system tests: the built binary, real servers, and a network that breaks.
+//!
+//! A test starts what it needs, lets something happen, waits until a metric, a log line or a
+//! record says that it did, and judges what arrived. Nothing here waits for time to pass, every
+//! wait has a deadline, every port is free when it is taken, and every process ends with the value
+//! that stands for it. Something that is not installed is a failure, never a skipped test.
+//!
+//! It is a client of kete's command line and of its files, and knows nothing of its crates.
+
+mod config;
+mod environment;
+mod events;
+mod eventually;
+mod fake;
+mod http;
+mod kete;
+mod keycloak;
+mod metrics;
+mod process;
+mod relay;
+mod server;
+mod verdict;
+
+pub use config::{from_stdin, from_webhook, to_socketio};
+pub use environment::{full, project};
+pub use events::{Random, Sample, generate, lines, sample_with};
+pub use eventually::{PATIENCE, eventually, eventually_within};
+pub use fake::{Fake, unused_port};
+pub use http::{client, post_raw};
+pub use kete::{Ended, Kete, LogLine, Memory, check};
+pub use keycloak::Keycloak;
+pub use metrics::Metrics;
+pub use relay::Relay;
+pub use server::{Arrival, Kind, Server, ServerPlan};
+pub use verdict::{arrived, check_delivery, check_each_once, first_arrivals, sockets};

@@ -9,14 +9,22 @@ fn refused(lines: &[&str], expected: &str) {
 
 #[test]
 fn the_tables_have_no_mistakes() {
-    assert_eq!(kete_config::table_mistakes(DESTINATION_KEYS), [] as [&str; 0]);
+    assert_eq!(
+        kete_config::table_mistakes(DESTINATION_KEYS),
+        [] as [&str; 0]
+    );
     for kind in KINDS {
-        let together: Vec<_> =
-            [kind.keys, LANE_KEYS, DESTINATION_KEYS].into_iter().flatten().copied().collect();
+        let together: Vec<_> = [kind.keys, LANE_KEYS, DESTINATION_KEYS]
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect();
         let mistakes = kete_config::table_mistakes(&together);
         // The lane's texts end as its crate has them.
-        let ours: Vec<_> =
-            mistakes.iter().filter(|mistake| !mistake.ends_with("full stop")).collect();
+        let ours: Vec<_> = mistakes
+            .iter()
+            .filter(|mistake| !mistake.ends_with("full stop"))
+            .collect();
         assert_eq!(ours, [] as [&str; 0], "{}", kind.name);
     }
 }
@@ -27,7 +35,12 @@ fn what_kete_documents_for_socket_io_is_taken_without_a_word() {
         &["url=http://dashboard:3000", "event-name=keycloak-event"][..],
         &["url=http://h", "event-name=keycloak-${eventTypeLowerCase}"],
         &["url=http://h", "event-name=${realmLowerCase}-event"],
-        &["url=http://h", "event-name=e", "namespace=/keycloak", "path=/ws/"],
+        &[
+            "url=http://h",
+            "event-name=e",
+            "namespace=/keycloak",
+            "path=/ws/",
+        ],
         &[
             "url=https://h",
             "event-name=event",
@@ -74,8 +87,11 @@ fn a_kind_of_kete_that_is_not_here_is_no_slip() {
 
 #[test]
 fn a_slip_finds_the_nearest_kind() {
-    for (written, meant) in [("socket-io", "socketio"), ("SocketIO", "socketio"), ("kafak", "kafka")]
-    {
+    for (written, meant) in [
+        ("socket-io", "socketio"),
+        ("SocketIO", "socketio"),
+        ("kafak", "kafka"),
+    ] {
         refused(
             &[&format!("kind={written}")],
             &format!(
@@ -130,7 +146,10 @@ fn keys_of_later_versions_are_refused_with_a_way_out() {
         let (_, said) = check(&["kind=socketio", "url=http://h", "event-name=e", &line]);
         let begin = format!("error[not-yet]: --set: {key}\n  this cannot be used yet\n  ");
         assert!(said.starts_with(&begin), "{said}");
-        assert!(said.len() > begin.len() + 10, "the way out is missing: {said}");
+        assert!(
+            said.len() > begin.len() + 10,
+            "the way out is missing: {said}"
+        );
     }
 }
 
@@ -154,5 +173,8 @@ fn standard_output_needs_nothing_and_knows_the_lane_only() {
     let (plan, said) = check(&["kind=stdout", "max-in-flight=8"]);
     assert_eq!((said.as_str(), plan.unwrap().lane().max_in_flight), ("", 8));
     let (_, said) = check(&["kind=stdout", "url=http://h"]);
-    assert_eq!(said, "error[unknown-key]: --set: url\n  there is no such key\n");
+    assert_eq!(
+        said,
+        "error[unknown-key]: --set: url\n  there is no such key\n"
+    );
 }

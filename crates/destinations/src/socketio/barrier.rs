@@ -37,7 +37,10 @@ pub(crate) enum NoBarrier {
 
 impl BarrierMemory {
     pub(crate) fn new(choice: BarrierChoice) -> BarrierMemory {
-        BarrierMemory { choice, known: Mutex::new(None) }
+        BarrierMemory {
+            choice,
+            known: Mutex::new(None),
+        }
     }
 
     /// What is known to be answered, else what is worth trying, best first.
@@ -111,7 +114,10 @@ mod tests {
     #[test]
     fn auto_tries_what_every_server_bears_and_nothing_else() {
         let memory = BarrierMemory::new(BarrierChoice::Auto);
-        assert_eq!(memory.candidates(), [BarrierKind::Ping, BarrierKind::Namespace]);
+        assert_eq!(
+            memory.candidates(),
+            [BarrierKind::Ping, BarrierKind::Namespace]
+        );
         assert!(memory.candidates().len() < FIRST_FREE_NUMBER as usize);
     }
 

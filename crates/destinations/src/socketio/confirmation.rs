@@ -159,7 +159,9 @@ impl Confirmation {
 
     /// The server acknowledged an event, with the JSON array of arguments `payload`.
     pub(crate) fn acknowledged(&mut self, id: u32, payload: &[u8], pointer: Option<&ErrorPointer>) {
-        let Some(ticket) = self.acks.remove(&id) else { return };
+        let Some(ticket) = self.acks.remove(&id) else {
+            return;
+        };
         match pointer.and_then(|pointer| pointer.refusal(payload)) {
             Some(detail) => self.failed(ticket, EventFailure::Refused { detail }),
             None => self.reports.acknowledged.push(ticket),
@@ -180,7 +182,12 @@ impl Confirmation {
     }
 
     pub(crate) fn has_reports(&self) -> bool {
-        let Reports { failed, acknowledged, confirmed, proven } = &self.reports;
+        let Reports {
+            failed,
+            acknowledged,
+            confirmed,
+            proven,
+        } = &self.reports;
         !failed.is_empty() || !acknowledged.is_empty() || confirmed.is_some() || *proven
     }
 
@@ -203,7 +210,10 @@ impl Confirmation {
     fn ask(&mut self) -> Question {
         let number = self.next_question;
         self.next_question += 1;
-        self.open.push_back(Open { number, through: self.last_sent });
+        self.open.push_back(Open {
+            number,
+            through: self.last_sent,
+        });
         self.unasked = 0;
         match self.confirm {
             Confirm::Written => Question::Flushed(number),

@@ -76,7 +76,10 @@ struct State {
 #[derive(Debug)]
 enum Phase {
     /// In the pool since then; somebody may wait for a sign of life.
-    Idle { since: Instant, asked: Option<oneshot::Sender<()>> },
+    Idle {
+        since: Instant,
+        asked: Option<oneshot::Sender<()>>,
+    },
     /// With the lane.
     Lent(mpsc::Sender<ConnectionEvent>),
     /// Given up; the server may finish what it was sent until then.
@@ -86,30 +89,30 @@ enum Phase {
 }
 
 impl Line {
-    pub(crate) fn new(
-        context: Arc<Context>,
-        sender: Sender,
-        barrier: Option<BarrierKind>,
-    ) -> Line {
+    pub(crate) fn new(context: Arc<Context>, sender: Sender, barrier: Option<BarrierKind>) -> Line {
         let confirmation = Confirmation::new(context.confirm, FIRST_FREE_NUMBER);
         let state = State {
-            phase: Phase::Idle { since: Instant::now(), asked: None },
+            phase: Phase::Idle {
+                since: Instant::now(),
+                asked: None,
+            },
             confirmation,
             life_asked: Vec::new(),
             names: Names::default(),
         };
-        Line { context, sender, barrier, state: Mutex::new(state), changed: Notify::new() }
+        Line {
+            context,
+            sender,
+            barrier,
+            state: Mutex::new(state),
+            changed: Notify::new(),
+        }
     }
 
     /// Whether it can be used, as far as is known.
     pub(crate) fn is_alive(&self) -> bool {
         let open = matches!(self.lock().phase, Phase::Idle { .. } | Phase::Lent(_));
         open && !self.sender.is_closed()
-    }
-
-    /// Whether it is open and carries no event.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.is_alive() && !self.lock().confirmation.carries_events()
     }
 
     /// How long it has been in the pool.
@@ -145,7 +148,10 @@ impl Line {
         if !settled || !matches!(state.phase, Phase::Lent(_)) {
             return false;
         }
-        state.phase = Phase::Idle { since: Instant::now(), asked: None };
+        state.phase = Phase::Idle {
+            since: Instant::now(),
+            asked: None,
+        };
         true
     }
 
@@ -160,8 +166,9 @@ impl Line {
         }
     }
 
-    /// Ends it now.
+    /// Ends it now, because something is wrong with it.
     pub(crate) fn abort(&self) {
+        self.context.up.store(false, Ordering::Relaxed);
         let mut state = self.lock();
         if state.confirmation.waits_for_an_answer() {
             self.context.barrier.forget();
@@ -212,7 +219,9 @@ impl Line {
         let answer = {
             let mut guard = self.lock();
             let state = &mut *guard;
-            let Phase::Idle { asked, .. } = &mut state.phase else { return self.is_alive_in(state) };
+            let Phase::Idle { asked, .. } = &mut state.phase else {
+                return self.is_alive_in(state);
+            };
             let (sender, answer) = oneshot::channel();
             *asked = Some(sender);
             let question = state.confirmation.probe();
@@ -232,11 +241,20 @@ impl Line {
 
     fn emit(&self, state: &mut State, outgoing: Outgoing) -> Result<Emit, EventFailure> {
         let prepared = outgoing.prepared;
-        let name = state.names.encode(&prepared.subject).map_err(|error| {
-            EventFailure::Permanent { reason: FailureReason::EventName, detail: error.to_string() }
-        })?;
+        let name =
+            state
+                .names
+                .encode(&prepared.subject)
+                .map_err(|error| EventFailure::Permanent {
+                    reason: FailureReason::EventName,
+                    detail: error.to_string(),
+                })?;
         let ack = state.confirmation.next_ack();
-        let emit = Emit { name, payload: prepared.payload, ack };
+        let emit = Emit {
+            name,
+            payload: prepared.payload,
+            ack,
+        };
         self.sender.fits(&emit).map_err(failure::too_large)?;
         Ok(emit)
     }
@@ -252,9 +270,9 @@ impl Line {
         // As with events: a connection that has ended says so itself.
         let _ended = match question {
             Question::Flushed(number) => self.sender.flushed(number),
-            Question::Barrier(number) => {
-                self.sender.barrier(self.barrier.unwrap_or(BarrierKind::Ping), number)
-            }
+            Question::Barrier(number) => self
+                .sender
+                .barrier(self.barrier.unwrap_or(BarrierKind::Ping), number),
             Question::Life(first) => {
                 state.life_asked = self.context.barrier.candidates();
                 let mut numbered = (first..).zip(&state.life_asked);
@@ -365,7 +383,9 @@ impl Line {
 
     /// Passes a sign of life on to whoever waits for it while the connection is idle.
     fn answer_idle(&self, state: &mut State) {
-        let Phase::Idle { asked, .. } = &mut state.phase else { return };
+        let Phase::Idle { asked, .. } = &mut state.phase else {
+            return;
+        };
         while let Some(report) = state.confirmation.next_report() {
             if report == ConnectionEvent::Proven
                 && let Some(asked) = asked.take()
@@ -379,7 +399,9 @@ impl Line {
     /// Tells the lane one thing, unless the connection is not lent to it any more.
     fn report(&self, lane: Option<&mpsc::Sender<ConnectionEvent>>, room: Room<'_>) {
         let mut state = self.lock();
-        let Phase::Lent(current) = &state.phase else { return };
+        let Phase::Lent(current) = &state.phase else {
+            return;
+        };
         if !lane.is_some_and(|lane| lane.same_channel(current)) {
             return;
         }

@@ -7,12 +7,20 @@ use std::time::Duration;
 
 use http::StatusCode;
 use kete_pipeline::{ConnectFailure, ConnectFailureKind, EventFailure, FailureReason};
-use kete_socketio::{BarrierKind, CloseReason, ConnectError, HttpRefusal, TooLarge};
+use kete_socketio::{BarrierKind, CloseReason, ConnectError, HttpRefusal, Stage, TooLarge};
 
 /// Words in a refusal of the namespace that speak of credentials. They decide how long to wait
 /// before the next attempt and which advice comes first, nothing else.
-const ABOUT_CREDENTIALS: [&str; 8] =
-    ["auth", "credential", "token", "jwt", "forbidden", "denied", "login", "api key"];
+const ABOUT_CREDENTIALS: [&str; 8] = [
+    "auth",
+    "credential",
+    "token",
+    "jwt",
+    "forbidden",
+    "denied",
+    "login",
+    "api key",
+];
 
 /// Why connecting to `peer` failed.
 pub(crate) fn connecting(peer: &str, error: &ConnectError) -> ConnectFailure {
@@ -38,6 +46,13 @@ pub(crate) fn connecting(peer: &str, error: &ConnectError) -> ConnectFailure {
             "a server of Socket.IO 3 or later is needed",
         ),
         ConnectError::Refused { payload, .. } => about_namespace(payload.as_str()),
+        ConnectError::Closed {
+            stage: Stage::Upgrade,
+            reason,
+        } => (
+            while_connecting(reason),
+            "servers hang up on a path that they do not know; check path and url",
+        ),
         ConnectError::Closed { reason, .. } => (while_connecting(reason), "see the server's log"),
         ConnectError::TimedOut { .. } => (
             ConnectFailureKind::Timeout,
@@ -45,7 +60,10 @@ pub(crate) fn connecting(peer: &str, error: &ConnectError) -> ConnectFailure {
         ),
         _ => (ConnectFailureKind::Protocol, "see the server's log"),
     };
-    ConnectFailure { kind, message: format!("{peer}: {error}; {way_out}") }
+    ConnectFailure {
+        kind,
+        message: format!("{peer}: {error}; {way_out}"),
+    }
 }
 
 /// Why a connection to `peer` that worked is gone.
@@ -62,7 +80,10 @@ pub(crate) fn ended(peer: &str, reason: &CloseReason) -> ConnectFailure {
         CloseReason::Refused { .. } => "; check auth.<KEY> and headers.Authorization",
         _ => "",
     };
-    ConnectFailure { kind, message: format!("{peer}: {reason}{way_out}") }
+    ConnectFailure {
+        kind,
+        message: format!("{peer}: {reason}{way_out}"),
+    }
 }
 
 /// The server answers none of these, so nothing could ever be confirmed.
@@ -74,19 +95,28 @@ pub(crate) fn no_barrier(peer: &str, asked: &[BarrierKind], each: Duration) -> C
          barrier=engine-ping for netty-socketio, or confirm=written to send without confirmation",
         asked.join(", "),
     );
-    ConnectFailure { kind: ConnectFailureKind::NoConfirmation, message }
+    ConnectFailure {
+        kind: ConnectFailureKind::NoConfirmation,
+        message,
+    }
 }
 
 /// No connection is free, though the lane asks for no more than there may be.
 pub(crate) fn exhausted(peer: &str, waited: Duration) -> ConnectFailure {
     let message = format!("{peer}: no connection of the pool became free within {waited:?}");
-    ConnectFailure { kind: ConnectFailureKind::Timeout, message }
+    ConnectFailure {
+        kind: ConnectFailureKind::Timeout,
+        message,
+    }
 }
 
 /// The destination is being closed.
 pub(crate) fn closing(peer: &str) -> ConnectFailure {
     let message = format!("{peer}: the route is closing its connections");
-    ConnectFailure { kind: ConnectFailureKind::Ended, message }
+    ConnectFailure {
+        kind: ConnectFailureKind::Ended,
+        message,
+    }
 }
 
 /// An event that the server would close the connection over.
@@ -96,7 +126,10 @@ pub(crate) fn too_large(error: TooLarge) -> EventFailure {
         "the packet has {size} bytes and the server takes {limit}; raise the server's limit \
          (maxHttpBufferSize), or set max-payload if it takes more than it says"
     );
-    EventFailure::Permanent { reason: FailureReason::TooLarge, detail }
+    EventFailure::Permanent {
+        reason: FailureReason::TooLarge,
+        detail,
+    }
 }
 
 fn refused_by_http(peer: &str, refusal: &HttpRefusal) -> ConnectFailure {
@@ -111,12 +144,16 @@ fn refused_by_http(peer: &str, refusal: &HttpRefusal) -> ConnectFailure {
             "check url and path, and that a proxy passes the Upgrade header on",
         ),
         status if status.is_redirection() => (ConnectFailureKind::Rejected, "check url"),
-        status if status.is_server_error() => {
-            (ConnectFailureKind::Rejected, "see the log of the server or of the proxy before it")
-        }
+        status if status.is_server_error() => (
+            ConnectFailureKind::Rejected,
+            "see the log of the server or of the proxy before it",
+        ),
         _ => (ConnectFailureKind::Rejected, "check path and query.<NAME>"),
     };
-    ConnectFailure { kind, message: format!("{peer}: {refusal}; {way_out}") }
+    ConnectFailure {
+        kind,
+        message: format!("{peer}: {refusal}; {way_out}"),
+    }
 }
 
 fn about_namespace(payload: &str) -> (ConnectFailureKind, &'static str) {
@@ -127,7 +164,10 @@ fn about_namespace(payload: &str) -> (ConnectFailureKind, &'static str) {
             "check auth.<KEY> and headers.Authorization, then namespace",
         );
     }
-    (ConnectFailureKind::Rejected, "check namespace, then auth.<KEY> and headers.Authorization")
+    (
+        ConnectFailureKind::Rejected,
+        "check namespace, then auth.<KEY> and headers.Authorization",
+    )
 }
 
 fn while_connecting(reason: &CloseReason) -> ConnectFailureKind {

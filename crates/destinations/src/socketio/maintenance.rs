@@ -33,14 +33,26 @@ pub(crate) async fn maintain(
     let mut turn = Turn::default();
     loop {
         let refilled = refill(&pool, settings.min_idle);
-        if stop.run_until_cancelled(unless_attempted(attempts.clone(), refilled)).await.is_none() {
+        if stop
+            .run_until_cancelled(unless_attempted(attempts.clone(), refilled))
+            .await
+            .is_none()
+        {
             return;
         }
-        if stop.run_until_cancelled(sleep(eviction.every)).await.is_none() {
+        if stop
+            .run_until_cancelled(sleep(eviction.every))
+            .await
+            .is_none()
+        {
             return;
         }
         let tested = sweep(&pool, &settings, &eviction, &mut turn);
-        if eviction.test_while_idle && stop.run_until_cancelled(test(&pool, tested)).await.is_none()
+        if eviction.test_while_idle
+            && stop
+                .run_until_cancelled(test(&pool, tested))
+                .await
+                .is_none()
         {
             return;
         }
@@ -57,15 +69,18 @@ async fn unless_attempted(mut attempts: watch::Receiver<bool>, work: impl Future
     }
 }
 
-/// Opens connections until enough of them carry no event.
+/// Opens connections until there are enough.
 ///
 /// The pool hands out idle connections before it makes new ones, so all of them are held for that
 /// moment; they go back together.
 async fn refill(pool: &Wires, min_idle: usize) {
     let dialler = pool.manager();
-    let at_once = Timeouts { wait: Some(Duration::ZERO), ..Timeouts::new() };
+    let at_once = Timeouts {
+        wait: Some(Duration::ZERO),
+        ..Timeouts::new()
+    };
     let mut held = Vec::new();
-    while dialler.context.up.load(Ordering::Relaxed) && dialler.idle() < min_idle {
+    while dialler.context.up.load(Ordering::Relaxed) && dialler.open() < min_idle {
         match pool.timeout_get(&at_once).await {
             Ok(wire) => held.push(wire),
             Err(error) => {
@@ -91,7 +106,7 @@ fn sweep(
         alive
     });
     let examined = turn.next(unused, eviction.tests_per_run);
-    let (now, mut idle, mut place) = (Instant::now(), pool.manager().idle(), 0);
+    let (now, mut open, mut place) = (Instant::now(), pool.manager().open(), 0);
     let mut staying = Vec::new();
     let evicted = pool.retain(|wire, _| {
         let examine = examined.contains(&place);
@@ -100,11 +115,11 @@ fn sweep(
             return true;
         }
         let age = wire.0.unused_for(now).unwrap_or_default();
-        let stays = !eviction.is_over(age, idle > settings.min_idle);
+        let stays = !eviction.is_over(age, open > settings.min_idle);
         if stays {
             staying.push(Arc::clone(&wire.0));
         } else {
-            idle = idle.saturating_sub(1);
+            open = open.saturating_sub(1);
         }
         stays
     });
@@ -118,8 +133,12 @@ fn sweep(
 /// Closes those of the connections that do not answer.
 async fn test(pool: &Wires, tested: Vec<Arc<Line>>) {
     let answers = join_all(tested.iter().map(|line| line.answers(ANSWER_WITHIN))).await;
-    let silent: Vec<&Arc<Line>> =
-        tested.iter().zip(answers).filter(|(_, answers)| !answers).map(|(line, _)| line).collect();
+    let silent: Vec<&Arc<Line>> = tested
+        .iter()
+        .zip(answers)
+        .filter(|(_, answers)| !answers)
+        .map(|(line, _)| line)
+        .collect();
     if !silent.is_empty() {
         let is_silent = |line: &Arc<Line>| silent.iter().any(|silent| Arc::ptr_eq(silent, line));
         let closed = pool.retain(|wire, _| !is_silent(&wire.0)).removed.len();
@@ -149,7 +168,11 @@ impl Turn {
             return Vec::new();
         }
         let number = usize::try_from(per_run.unsigned_abs()).unwrap_or(usize::MAX);
-        let count = if per_run >= 0 { number.min(unused) } else { unused.div_ceil(number) };
+        let count = if per_run >= 0 {
+            number.min(unused)
+        } else {
+            unused.div_ceil(number)
+        };
         let start = self.next % unused;
         self.next = (start + count) % unused;
         (start..start + count).map(|place| place % unused).collect()

@@ -54,7 +54,10 @@ mod tests {
         let mut names = Names::default();
         for number in 0..10 * MOST {
             let name: Arc<str> = format!("name-{number}").into();
-            assert_eq!(names.encode(&name).unwrap().as_json(), format!("\"name-{number}\""));
+            assert_eq!(
+                names.encode(&name).unwrap().as_json(),
+                format!("\"name-{number}\"")
+            );
             assert!(names.known.len() <= MOST);
         }
     }

@@ -67,29 +67,43 @@ pub(crate) fn build(
         tasks: tasks.clone(),
         stop: stop.clone(),
     };
-    let order = if settings.lifo { QueueMode::Lifo } else { QueueMode::Fifo };
-    let builder = Pool::builder(dialler).max_size(settings.max_total).queue_mode(order);
-    builder.runtime(Runtime::Tokio1).build().map_err(|error| error.to_string())
+    let order = if settings.lifo {
+        QueueMode::Lifo
+    } else {
+        QueueMode::Fifo
+    };
+    let builder = Pool::builder(dialler)
+        .max_size(settings.max_total)
+        .queue_mode(order);
+    builder
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|error| error.to_string())
 }
 
 /// Takes an idle connection that is still good, or makes one.
 pub(crate) async fn take(pool: &Wires) -> Result<Object<Dialler>, ConnectFailure> {
     let dialler = pool.manager();
     let waited = dialler.options.connect_timeout;
-    let timeouts = Timeouts { wait: Some(waited), ..Timeouts::new() };
+    let timeouts = Timeouts {
+        wait: Some(waited),
+        ..Timeouts::new()
+    };
     dialler.doubt.store(false, Ordering::Relaxed);
     let peer = &*dialler.context.peer;
-    pool.timeout_get(&timeouts).await.map_err(|error| match error {
-        PoolError::Backend(failure) => failure,
-        PoolError::Timeout(_) => failure::exhausted(peer, waited),
-        _ => failure::closing(peer),
-    })
+    pool.timeout_get(&timeouts)
+        .await
+        .map_err(|error| match error {
+            PoolError::Backend(failure) => failure,
+            PoolError::Timeout(_) => failure::exhausted(peer, waited),
+            _ => failure::closing(peer),
+        })
 }
 
 impl Dialler {
-    /// How many connections are open and carry no event, in the pool or with the lane.
-    pub(crate) fn idle(&self) -> usize {
-        self.count(Line::is_idle)
+    /// How many connections are open, in the pool or with the lane.
+    pub(crate) fn open(&self) -> usize {
+        self.count(Line::is_alive)
     }
 
     /// How many connections are in the pool.
@@ -100,13 +114,18 @@ impl Dialler {
 
     fn count(&self, which: impl Fn(&Line) -> bool) -> usize {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().filter_map(Weak::upgrade).filter(|line| which(line)).count()
+        lines
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter(|line| which(line))
+            .count()
     }
 
     async fn dial(&self) -> Result<Wire, ConnectFailure> {
         let peer = &*self.context.peer;
         let connected = connect(&self.options).await;
-        let (sender, mut receiver) = connected.map_err(|error| failure::connecting(peer, &error))?;
+        let (sender, mut receiver) =
+            connected.map_err(|error| failure::connecting(peer, &error))?;
         let barrier = match self.context.confirm {
             Confirm::Barrier => {
                 let asked = self.context.barrier.ask(&sender, &mut receiver).await;
@@ -115,7 +134,8 @@ impl Dialler {
             Confirm::Ack | Confirm::Written => None,
         };
         let line = Arc::new(Line::new(Arc::clone(&self.context), sender, barrier));
-        self.tasks.spawn(attend(Arc::clone(&line), receiver, self.stop.clone()));
+        self.tasks
+            .spawn(attend(Arc::clone(&line), receiver, self.stop.clone()));
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.retain(|line| line.strong_count() > 0);
         lines.push(Arc::downgrade(&line));
@@ -161,7 +181,10 @@ pub(crate) struct Lent {
 
 impl Lent {
     pub(crate) fn new(wire: Object<Dialler>, max_idle: usize) -> Lent {
-        Lent { wire: Some(wire), max_idle }
+        Lent {
+            wire: Some(wire),
+            max_idle,
+        }
     }
 }
 

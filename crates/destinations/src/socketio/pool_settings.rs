@@ -1,9 +1,9 @@
 //! KETE's pool keys: which of them mean something here, and what.
 //!
-//! KETE borrows a connection for each event and gives it back; here a lane keeps its connections
-//! while it uses them. What is counted as *idle* is the same all the same: a connection that is
-//! open and carries no event. Keys about waiting for a connection mean nothing, because a lane
-//! without a free connection simply keeps its events.
+//! KETE borrows a connection for each event and gives it back, so at rest all of its connections
+//! are idle. Here a lane keeps one even at rest. `min-idle` therefore counts every open connection:
+//! at rest there are as many as with KETE. Keys about waiting for a connection mean nothing,
+//! because a lane without a free connection simply keeps its events.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use crate::codes;
 pub(crate) static MIN_IDLE: Key<NonZeroU32> = Key::with_default(
     "pool.min-idle",
     "1",
-    "how many connections without events are kept open, while the server is up; restored at each \
-     eviction run",
+    "the fewest connections that are kept open while the server is up, used or not; restored at \
+     each eviction run",
 );
 pub(crate) static MAX_IDLE: Key<NonZeroU32> = Key::with_default(
     "pool.max-idle",
@@ -68,8 +68,10 @@ pub(crate) static SOFT_MIN_EVICTABLE: Key<i64> = Key::with_default(
 pub(crate) static MAX_WAIT: Unused = Unused::new("pool.max-wait-seconds", NO_WAITING);
 pub(crate) static BLOCK_WHEN_EXHAUSTED: Unused =
     Unused::new("pool.block-when-exhausted", NO_WAITING);
-pub(crate) static FAIRNESS: Unused =
-    Unused::new("pool.fairness", "nobody competes for connections: a route has one user, its lane");
+pub(crate) static FAIRNESS: Unused = Unused::new(
+    "pool.fairness",
+    "nobody competes for connections: a route has one user, its lane",
+);
 pub(crate) static TEST_ON_CREATE: Unused = Unused::new(
     "pool.test-on-create",
     "a new connection is always tested: it counts once the server has accepted the namespace",
@@ -109,7 +111,12 @@ pub(crate) struct Eviction {
 impl PoolSettings {
     /// The same pool for a route that keeps a total order.
     pub(crate) fn single(self) -> PoolSettings {
-        PoolSettings { min_idle: 1, max_idle: 1, max_total: 1, ..self }
+        PoolSettings {
+            min_idle: 1,
+            max_idle: 1,
+            max_total: 1,
+            ..self
+        }
     }
 }
 
@@ -162,8 +169,13 @@ fn read_eviction(scope: &Scope<'_>) -> Option<Option<Eviction>> {
     let soft_age = scope.read(&SOFT_MIN_EVICTABLE).map(positive_seconds);
     let (every, test_while_idle, tests_per_run) = (every?, test_while_idle?, tests_per_run?);
     let (hard_age, soft_age) = (hard_age?, soft_age?);
-    let eviction =
-        every.map(|every| Eviction { every, test_while_idle, tests_per_run, hard_age, soft_age });
+    let eviction = every.map(|every| Eviction {
+        every,
+        test_while_idle,
+        tests_per_run,
+        hard_age,
+        soft_age,
+    });
     Some(eviction)
 }
 

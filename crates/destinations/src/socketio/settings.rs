@@ -51,8 +51,12 @@ pub(crate) static HEADERS: MapKey = MapKey::new(
     "a header of the handshake request; a blank one is not sent",
 )
 .secret();
-pub(crate) static QUERY: MapKey =
-    MapKey::new("query", "NAME", "a query parameter of the handshake request").secret();
+pub(crate) static QUERY: MapKey = MapKey::new(
+    "query",
+    "NAME",
+    "a query parameter of the handshake request",
+)
+.secret();
 pub(crate) static AUTH: MapKey = MapKey::new(
     "auth",
     "KEY",
@@ -92,33 +96,51 @@ static TLS_VERIFY_HOSTNAME: Key<bool> = Key::with_default(
     "true",
     "whether the certificate has to match the host name; it cannot be switched off yet",
 );
-static OAUTH_ENABLED: Key<bool> =
-    Key::with_default("oauth.enabled", "false", "whether to send a token; not possible yet");
+static OAUTH_ENABLED: Key<bool> = Key::with_default(
+    "oauth.enabled",
+    "false",
+    "whether to send a token; not possible yet",
+);
 
 static TLS: NotYet = NotYet::new(
     "tls",
     "an https url works with the certificates that the system trusts; until own stores can be \
      named, add the authority to those",
 );
-static OAUTH: NotYet =
-    NotYet::new("oauth", "until then, set headers.Authorization to a token that does not expire");
+static OAUTH: NotYet = NotYet::new(
+    "oauth",
+    "until then, set headers.Authorization to a token that does not expire",
+);
 static TRANSPORTS: NotYet = NotYet::new("transports", WEBSOCKET_ONLY);
 static UPGRADE: NotYet = NotYet::new("upgrade", WEBSOCKET_ONLY);
-static ENGINE_IO_VERSION: NotYet =
-    NotYet::new("engine-io-version", "leave it out: Engine.IO 4 is spoken (Socket.IO 3 and later)");
-static ADD_TRAILING_SLASH: NotYet =
-    NotYet::new("add-trailing-slash", "leave it out: the path always ends with a slash");
-static LOGIN: NotYet = NotYet::new("login", "credentials can be sent with auth.<KEY> or headers");
+static ENGINE_IO_VERSION: NotYet = NotYet::new(
+    "engine-io-version",
+    "leave it out: Engine.IO 4 is spoken (Socket.IO 3 and later)",
+);
+static ADD_TRAILING_SLASH: NotYet = NotYet::new(
+    "add-trailing-slash",
+    "leave it out: the path always ends with a slash",
+);
+static LOGIN: NotYet = NotYet::new(
+    "login",
+    "credentials can be sent with auth.<KEY> or headers",
+);
 static JOIN: NotYet = NotYet::new("join", "let the server put the client into its rooms");
 static COOKIES: NotYet = NotYet::new("cookies", "leave it out: no cookies are kept");
 static PROXY: NotYet = NotYet::new("proxy", "leave it out: connections are made directly");
 
-static AUTHENTICATION_TYPE: Unused =
-    Unused::new("authentication-type", "it means nothing for Socket.IO, in KETE neither");
-static CONTENT_ENCODING: Unused =
-    Unused::new("content-encoding", "Socket.IO events are never encoded, in KETE neither");
-static CONTENT_TRANSFER_ENCODING: Unused =
-    Unused::new("content-transfer-encoding", "Socket.IO events are never encoded, in KETE neither");
+static AUTHENTICATION_TYPE: Unused = Unused::new(
+    "authentication-type",
+    "it means nothing for Socket.IO, in KETE neither",
+);
+static CONTENT_ENCODING: Unused = Unused::new(
+    "content-encoding",
+    "Socket.IO events are never encoded, in KETE neither",
+);
+static CONTENT_TRANSFER_ENCODING: Unused = Unused::new(
+    "content-transfer-encoding",
+    "Socket.IO events are never encoded, in KETE neither",
+);
 
 const WEBSOCKET_ONLY: &str = "leave it out: the websocket transport is used, without polling first";
 
@@ -261,7 +283,9 @@ impl ErrorPointer {
 }
 
 fn bounded(text: &str) -> String {
-    let shown = text.chars().map(|shown| if shown.is_control() { ' ' } else { shown });
+    let shown = text
+        .chars()
+        .map(|shown| if shown.is_control() { ' ' } else { shown });
     shown.take(ErrorPointer::LONGEST_DETAIL).collect()
 }
 
@@ -298,11 +322,14 @@ pub(crate) fn read(scope: &Scope<'_>) -> Option<SocketIoSettings> {
         error_pointer: error_pointer?,
         pool: pool?,
     };
-    allowed.into_iter().all(|allowed| allowed).then_some(settings)
+    allowed
+        .into_iter()
+        .all(|allowed| allowed)
+        .then_some(settings)
 }
 
 /// Whether connections to it are encrypted.
-pub(crate) fn is_secure(url: &Url) -> bool {
+fn is_secure(url: &Url) -> bool {
     matches!(url.scheme(), "https" | "wss")
 }
 
@@ -313,7 +340,12 @@ fn read_error_pointer(scope: &Scope<'_>, confirm: Option<Confirm>) -> Option<Opt
     let pointer = scope.read(&ERROR_POINTER);
     if set && confirm.is_some_and(|confirm| confirm != Confirm::Ack) {
         let message = "nothing is acknowledged, so there is nothing to point at";
-        scope.warn(NAME, codes::NO_EFFECT, message, "set confirm=ack".to_owned());
+        scope.warn(
+            NAME,
+            codes::NO_EFFECT,
+            message,
+            "set confirm=ack".to_owned(),
+        );
     }
     (pointer.is_some() || !set).then_some(pointer)
 }

@@ -20,13 +20,20 @@ use crate::codes;
 const KETE_HEADERS: [&str; 3] = ["eventkind", "eventtype", "contenttype"];
 
 /// Headers that belong to the connection; another value would break it.
-const CONNECTION_HEADERS: [&str; 5] =
-    ["host", "connection", "upgrade", "content-length", "transfer-encoding"];
+const CONNECTION_HEADERS: [&str; 5] = [
+    "host",
+    "connection",
+    "upgrade",
+    "content-length",
+    "transfer-encoding",
+];
 
 /// Reads everything that connecting needs, without TLS configuration and payload limit.
 pub(crate) fn read(scope: &Scope<'_>) -> Option<Options> {
     let address = read_address(scope);
-    let namespace_in_url = address.as_ref().and_then(|address| address.namespace.clone());
+    let namespace_in_url = address
+        .as_ref()
+        .and_then(|address| address.namespace.clone());
     let namespace = read_namespace(scope, namespace_in_url);
     let path = read_path(scope);
     let timeout = scope.read(&TIMEOUT_SECONDS);
@@ -63,7 +70,9 @@ struct Address {
 fn read_address(scope: &Scope<'_>) -> Option<Address> {
     let mut url = scope.read(&URL)?;
     check_origin(scope, &url)?;
-    let namespace = Some(url.path()).filter(|path| !matches!(*path, "" | "/")).map(str::to_owned);
+    let namespace = Some(url.path())
+        .filter(|path| !matches!(*path, "" | "/"))
+        .map(str::to_owned);
     let query: Vec<(String, String)> = url.query_pairs().into_owned().collect();
     if !query.is_empty() {
         // The query may be a secret, so the value of the key is not shown with this.
@@ -77,7 +86,11 @@ fn read_address(scope: &Scope<'_>) -> Option<Address> {
     }
     url.set_query(None);
     url.set_path("");
-    Some(Address { origin: url, namespace, query })
+    Some(Address {
+        origin: url,
+        namespace,
+        query,
+    })
 }
 
 fn check_origin(scope: &Scope<'_>, url: &Url) -> Option<()> {
@@ -85,17 +98,26 @@ fn check_origin(scope: &Scope<'_>, url: &Url) -> Option<()> {
         scope.reject(URL.name(), codes::BAD_URL, message, help.to_owned());
     };
     if !matches!(url.scheme(), "http" | "https" | "ws" | "wss") {
-        let message = format!("no Socket.IO server is reached by the scheme {}", url.scheme());
+        let message = format!(
+            "no Socket.IO server is reached by the scheme {}",
+            url.scheme()
+        );
         reject(message, "use http, https, ws or wss");
         return None;
     }
     if !url.username().is_empty() || url.password().is_some() {
         let message = "a user name or password in the url would not be sent".to_owned();
-        reject(message, "write headers.Authorization=Basic …, or auth.<KEY>");
+        reject(
+            message,
+            "write headers.Authorization=Basic …, or auth.<KEY>",
+        );
         return None;
     }
     if url.fragment().is_some() {
-        reject("a # in the url has no meaning".to_owned(), "leave out the # and what follows it");
+        reject(
+            "a # in the url has no meaning".to_owned(),
+            "leave out the # and what follows it",
+        );
         return None;
     }
     Some(())
@@ -128,7 +150,12 @@ fn read_namespace(scope: &Scope<'_>, in_url: Option<String>) -> Option<String> {
     } else {
         return Some(namespace);
     };
-    scope.reject(name, codes::BAD_NAMESPACE, problem, "choose another namespace".to_owned());
+    scope.reject(
+        name,
+        codes::BAD_NAMESPACE,
+        problem,
+        "choose another namespace".to_owned(),
+    );
     None
 }
 
@@ -137,15 +164,29 @@ fn read_path(scope: &Scope<'_>) -> Option<String> {
     let path = scope.read(&PATH)?;
     if !path.starts_with('/') {
         let help = format!("write /{path}");
-        scope.reject(PATH.name(), codes::BAD_PATH, "it has to begin with a slash", help);
+        scope.reject(
+            PATH.name(),
+            codes::BAD_PATH,
+            "it has to begin with a slash",
+            help,
+        );
         return None;
     }
     if path.contains(['?', '#']) {
         let help = "a query is written as query.<NAME>".to_owned();
-        scope.reject(PATH.name(), codes::BAD_PATH, "it cannot contain ? or #", help);
+        scope.reject(
+            PATH.name(),
+            codes::BAD_PATH,
+            "it cannot contain ? or #",
+            help,
+        );
         return None;
     }
-    Some(if path.ends_with('/') { path } else { path + "/" })
+    Some(if path.ends_with('/') {
+        path
+    } else {
+        path + "/"
+    })
 }
 
 /// Reads the headers. Only names are ever in a message.
@@ -186,16 +227,16 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), &'static
     if reserved || CONNECTION_HEADERS.contains(&name.as_str()) {
         return Err("this header belongs to the connection itself and cannot be set");
     }
+    let visible = |value: &HeaderValue| value.to_str().is_ok();
     let mut value = HeaderValue::from_str(value)
-        .map_err(|_| "the value has a character that a header cannot hold")?;
+        .ok()
+        .filter(visible)
+        .ok_or("the value has a character that a header cannot hold")?;
     value.set_sensitive(true);
     Ok((name, value))
 }
 
-fn read_query(
-    scope: &Scope<'_>,
-    in_url: Vec<(String, String)>,
-) -> Option<Vec<(String, String)>> {
+fn read_query(scope: &Scope<'_>, in_url: Vec<(String, String)>) -> Option<Vec<(String, String)>> {
     let mut right = true;
     let mut query = in_url;
     let given = query.len();
@@ -209,7 +250,12 @@ fn read_query(
         if query[..given].iter().any(|(in_url, _)| *in_url == name) {
             right = false;
             let help = "leave it out of url".to_owned();
-            scope.reject(&key, codes::CONTRADICTION, "the url has this parameter already", help);
+            scope.reject(
+                &key,
+                codes::CONTRADICTION,
+                "the url has this parameter already",
+                help,
+            );
         }
         query.push((name, value));
     }
@@ -218,8 +264,11 @@ fn read_query(
 
 /// The auth object; a dot in a key is part of the key.
 fn read_auth(scope: &Scope<'_>) -> Option<Bytes> {
-    let members: Map<String, Value> =
-        scope.map(&AUTH).into_iter().map(|(key, value)| (key, value.into())).collect();
+    let members: Map<String, Value> = scope
+        .map(&AUTH)
+        .into_iter()
+        .map(|(key, value)| (key, value.into()))
+        .collect();
     (!members.is_empty()).then(|| Value::Object(members).to_string().into())
 }
 

@@ -5,7 +5,10 @@ use kete_routes::{SerializeError, Unresolved};
 const LINES: [&str; 3] = ["kind=socketio", "url=http://h", "event-name=e"];
 
 fn emitter(name: &str, serializer: Arc<dyn Serializer>) -> Emitter {
-    Emitter { event_name: EventName::parse(name, Unresolved::Fail).unwrap(), serializer }
+    Emitter {
+        event_name: EventName::parse(name, Unresolved::Fail).unwrap(),
+        serializer,
+    }
 }
 
 /// A serializer that returns what it was made with.
@@ -30,7 +33,9 @@ impl Serializer for Fixed {
 fn json_goes_out_untouched_under_the_rendered_name() {
     let json = kete_routes::serializer("json").unwrap();
     let body = Bytes::from_static(LOGIN.as_bytes());
-    let prepared = emitter("kc-${eventTypeLowerCase}", json).prepare(&metadata(), &body).unwrap();
+    let prepared = emitter("kc-${eventTypeLowerCase}", json)
+        .prepare(&metadata(), &body)
+        .unwrap();
     assert_eq!(&*prepared.subject, "kc-login");
     assert_eq!(prepared.payload.as_ptr(), body.as_ptr());
 }
@@ -38,10 +43,14 @@ fn json_goes_out_untouched_under_the_rendered_name() {
 #[test]
 fn text_goes_out_as_one_json_string() {
     let text = Arc::new(Fixed("text/plain", b"<a b=\"c\"/>\n"));
-    let prepared = emitter("e", text).prepare(&metadata(), &Bytes::new()).unwrap();
+    let prepared = emitter("e", text)
+        .prepare(&metadata(), &Bytes::new())
+        .unwrap();
     assert_eq!(prepared.payload, r#""<a b=\"c\"/>\n""#);
     let structured = Arc::new(Fixed("application/problem+json", b"{}"));
-    let prepared = emitter("e", structured).prepare(&metadata(), &Bytes::new()).unwrap();
+    let prepared = emitter("e", structured)
+        .prepare(&metadata(), &Bytes::new())
+        .unwrap();
     assert_eq!(prepared.payload, "{}");
 }
 
@@ -54,15 +63,24 @@ fn an_event_that_cannot_be_put_into_words_fails_alone_and_for_good() {
     let binary = Arc::new(Fixed("application/cbor", &[0xff, 0xfe]));
     assert_eq!(reason(emitter("e", binary)), FailureReason::Serialization);
     let json = kete_routes::serializer("json").unwrap();
-    assert_eq!(reason(emitter("${resourceTypeLowerCase}", json)), FailureReason::EventName);
+    assert_eq!(
+        reason(emitter("${resourceTypeLowerCase}", json)),
+        FailureReason::EventName
+    );
 }
 
 #[test]
 fn the_plan_knows_the_name_of_an_event_before_anything_is_built() {
-    let (plan, said) =
-        check_section(&["kind=socketio", "url=http://h", "event-name=${realmUpperCase}"]);
+    let (plan, said) = check_section(&[
+        "kind=socketio",
+        "url=http://h",
+        "event-name=${realmUpperCase}",
+    ]);
     assert_eq!(said, "");
-    let subject = plan.unwrap().subject(&metadata(), LOGIN.as_bytes()).unwrap();
+    let subject = plan
+        .unwrap()
+        .subject(&metadata(), LOGIN.as_bytes())
+        .unwrap();
     assert_eq!(&*subject, "SHOP");
 }
 
@@ -79,7 +97,10 @@ fn only_acknowledgements_hold_back_the_next_event_of_a_key() {
 fn a_total_order_allows_one_connection_whatever_the_pool_says() {
     let build = |more: &[&str]| {
         let (plan, said) = check_section(&[&LINES[..], more].concat());
-        plan.unwrap_or_else(|| panic!("{said}")).build().unwrap().max_connections()
+        plan.unwrap_or_else(|| panic!("{said}"))
+            .build()
+            .unwrap()
+            .max_connections()
     };
     assert_eq!(build(&["pool.max-total=7"]), 7);
     assert_eq!(build(&["pool.max-total=7", "ordering=total"]), 1);
@@ -100,5 +121,9 @@ async fn where_nothing_listens_the_failure_says_so_and_closing_is_quick() {
     assert!(failure.message.starts_with(&origin), "{}", failure.message);
     destination.close().await;
     let failure = destination.connect().await.err().unwrap();
-    assert!(failure.message.ends_with("closing its connections"), "{}", failure.message);
+    assert!(
+        failure.message.ends_with("closing its connections"),
+        "{}",
+        failure.message
+    );
 }

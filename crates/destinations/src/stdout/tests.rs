@@ -14,7 +14,10 @@ fn piped() -> (Stdout, PipeReader) {
 fn batch(tickets: std::ops::RangeInclusive<u64>) -> Vec<Outgoing> {
     let line = |ticket| Outgoing {
         ticket,
-        prepared: Prepared { subject: "line".into(), payload: format!("{{\"n\":{ticket}}}").into() },
+        prepared: Prepared {
+            subject: "line".into(),
+            payload: format!("{{\"n\":{ticket}}}").into(),
+        },
     };
     tickets.map(line).collect()
 }
@@ -62,7 +65,9 @@ async fn when_the_reader_has_gone_nothing_is_confirmed_and_nothing_is_tried_agai
     let mut link = destination.connect().await.unwrap();
     drop(reader);
     link.connection.send(batch(1..=1));
-    let Some(ConnectionEvent::Lost(failure)) = link.events.recv().await else { panic!() };
+    let Some(ConnectionEvent::Lost(failure)) = link.events.recv().await else {
+        panic!()
+    };
     assert_eq!(failure.kind, ConnectFailureKind::Ended);
     assert_eq!(
         failure.message,
@@ -94,7 +99,9 @@ async fn another_error_may_pass_and_the_next_connection_goes_on() {
     let destination = Stdout::new(Arc::new(output));
     let mut link = destination.connect().await.unwrap();
     link.connection.send(batch(1..=1));
-    let Some(ConnectionEvent::Lost(failure)) = link.events.recv().await else { panic!() };
+    let Some(ConnectionEvent::Lost(failure)) = link.events.recv().await else {
+        panic!()
+    };
     assert_eq!(failure.message, "standard output: disk full");
     let mut link = destination.connect().await.unwrap();
     link.connection.send(batch(1..=1));
@@ -116,14 +123,33 @@ async fn a_writer_that_hangs_does_not_hold_up_the_end() {
     let mut link = destination.connect().await.unwrap();
     link.connection.send(batch(1..=1));
     link.connection.abort();
+    let failure = destination.connect().await.err().unwrap();
+    assert_eq!(failure.kind, ConnectFailureKind::Timeout);
     destination.close().await;
     drop(release);
 }
 
 #[test]
+fn a_slow_reader_is_never_a_failure() {
+    let (plan, said) = crate::testing::check(&["kind=stdout", "confirm.timeout=1s"]);
+    assert_eq!(plan.unwrap().lane().confirm_timeout, PATIENCE);
+    assert_eq!(
+        said,
+        "warning[no-effect]: --set: confirm.timeout = \"1s\"\n  standard output may wait for its \
+         reader as long as that takes\n"
+    );
+}
+
+#[test]
 fn an_event_has_the_same_subject_for_explain() {
     let (plan, _) = crate::testing::check(&["kind=stdout"]);
-    assert_eq!(&*plan.unwrap().subject(&metadata(), LOGIN.as_bytes()).unwrap(), "line");
+    assert_eq!(
+        &*plan
+            .unwrap()
+            .subject(&metadata(), LOGIN.as_bytes())
+            .unwrap(),
+        "line"
+    );
 }
 
 #[test]
@@ -135,7 +161,10 @@ fn lines_of_two_routes_never_mix() {
         let mut text = String::new();
         reader.read_to_string(&mut text).map(|_| text)
     });
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let routes = ["a", "b"].map(|_| {
             let writer = Arc::clone(&writer);
@@ -155,5 +184,8 @@ fn lines_of_two_routes_never_mix() {
     drop(writer);
     let text = collected.join().unwrap().unwrap();
     assert_eq!(text.lines().count(), 10_000);
-    assert!(text.lines().all(|line| line.starts_with("{\"n\":") && line.ends_with('}')));
+    assert!(
+        text.lines()
+            .all(|line| line.starts_with("{\"n\":") && line.ends_with('}'))
+    );
 }

@@ -179,13 +179,14 @@ impl<R: BufRead> Input<R> {
                 }
             }
             // The parser of events says best what is wrong with it.
-            Err(_) => self.found.push_back(Item::Event { line, json: text }),
+            Err(_) => self.unpack(line, text),
         }
     }
 
     /// An array holds events; everything else is one, or is refused as one.
     fn unpack(&mut self, line: u64, json: Vec<u8>) {
-        if json.trim_ascii_start().first() == Some(&b'[')
+        let json = json.trim_ascii().to_vec();
+        if json.first() == Some(&b'[')
             && let Ok(values) = serde_json::from_slice::<Vec<&RawValue>>(&json)
         {
             for value in values {

@@ -242,3 +242,31 @@ fn no_file_is_written_and_no_port_is_opened() {
     assert_eq!(ended.code, Some(0), "{}", ended.stdout);
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn the_summary_hides_what_is_secret() {
+    let settings = [
+        "kete.keycloak.url=http://localhost:8080",
+        "kete.keycloak.realms=demo",
+        "kete.keycloak.client-id=kete",
+        "kete.keycloak.client-secret=very-secret",
+        "kete.routes.shop.destination.kind=socketio",
+        "kete.routes.shop.destination.url=http://localhost:3000/?token=very-secret",
+        "kete.routes.shop.destination.event-name=event",
+        "kete.routes.shop.destination.auth.token=very-secret",
+        "kete.routes.shop.destination.query.key=very-secret",
+    ];
+    for format in ["human", "json"] {
+        let mut check = with_settings("check", &settings);
+        let ended = run_to_end(check.args(["--format", format]), b"");
+        assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+        for shown in [
+            "http://localhost:3000/?(hidden)",
+            "client-secret",
+            "auth.token",
+        ] {
+            assert!(ended.stdout.contains(shown), "{shown}: {}", ended.stdout);
+        }
+        assert!(!ended.stdout.contains("very-secret"), "{}", ended.stdout);
+    }
+}

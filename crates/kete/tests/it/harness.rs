@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ pub(crate) struct Ended {
 pub(crate) struct Running {
     child: Child,
     stdin: Option<ChildStdin>,
-    stdout: JoinHandle<String>,
+    stdout: Option<JoinHandle<String>>,
     lines: Receiver<String>,
     seen: Vec<String>,
 }
@@ -70,19 +70,26 @@ pub(crate) fn run_to_end(command: &mut Command, input: &[u8]) -> Ended {
     running.finish()
 }
 
-/// Starts a command.
+/// Starts a command and collects its standard output.
 pub(crate) fn start(command: &mut Command) -> Running {
+    start_onto(command, Stdio::piped())
+}
+
+/// Starts a command with this as its standard output.
+pub(crate) fn start_onto(command: &mut Command, stdout: Stdio) -> Running {
     command
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
+        .stdout(stdout)
         .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    let mut stdout = child.stdout.take().unwrap();
-    let stdout = thread::spawn(move || {
-        let mut bytes = Vec::new();
-        stdout.read_to_end(&mut bytes).unwrap();
-        String::from_utf8(bytes).unwrap()
-    });
+    let collect = |mut stdout: ChildStdout| {
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            stdout.read_to_end(&mut bytes).unwrap();
+            String::from_utf8(bytes).unwrap()
+        })
+    };
+    let stdout = child.stdout.take().map(collect);
     let stderr = BufReader::new(child.stderr.take().unwrap());
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
@@ -162,7 +169,10 @@ impl Running {
             }
         }
         let status: ExitStatus = self.child.wait().unwrap();
-        let stdout = self.stdout.join().unwrap();
+        let stdout = self
+            .stdout
+            .map(|stdout| stdout.join().unwrap())
+            .unwrap_or_default();
         let stderr = self.seen.iter().map(|line| format!("{line}\n")).collect();
         Ended {
             code: status.code(),

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use super::harness::{Ended, run_to_end, start, with_settings};
+use super::harness::{Ended, run_to_end, start, start_onto, with_settings};
 
 const PIPE: &[&str] = &[
     "kete.sources.input.kind=stdin",
@@ -247,4 +247,43 @@ fn a_dead_letter_file_that_cannot_be_opened_is_named_with_its_key() {
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     let named = format!("kete.dead-letters.path: {}: ", directory.path().display());
     assert!(ended.stderr.contains(&named), "{}", ended.stderr);
+}
+
+#[test]
+fn it_ends_when_nobody_reads_its_output_any_more() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = with_settings("run", PIPE);
+    let mut running = start_onto(&mut command, writer.into());
+    drop(reader);
+    running.send(format!("{LOGIN}\n").as_bytes());
+    let ended = running.end();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .contains("whoever read standard output has gone"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn a_wrong_configuration_can_be_told_in_json() {
+    let settings = [PIPE, &["kete.shutdown.grase=1s"]].concat();
+    for subcommand in ["run", "explain"] {
+        let mut command = with_settings(subcommand, &settings);
+        let ended = run_to_end(command.args(["--format", "json"]), b"");
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (Some(2), ""),
+            "{subcommand}"
+        );
+        let found: serde_json::Value = serde_json::from_str(&ended.stderr).unwrap();
+        assert_eq!(found["errors"], 1, "{subcommand}");
+        assert_eq!(
+            found["diagnostics"][0]["key"], "kete.shutdown.grase",
+            "{subcommand}"
+        );
+        assert_eq!(found["diagnostics"][0]["place"], "--set", "{subcommand}");
+    }
 }

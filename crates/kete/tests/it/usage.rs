@@ -66,7 +66,7 @@ fn wrong_usage_ends_with_2() {
         assert_eq!(ended.code, Some(2), "{arguments:?}");
         assert_eq!(ended.stdout, "", "{arguments:?}");
         assert!(
-            ended.stderr.contains("Usage: kete"),
+            ended.stderr.contains("--help"),
             "{arguments:?}: {}",
             ended.stderr
         );

@@ -134,12 +134,9 @@ impl Translator {
     fn item(&mut self) -> Result<bool, ExpressionError> {
         let place = self.cursor.place();
         if self.cursor.eat("\\Q") {
-            return match self.quoted() {
-                Some(last) => self.repetition(last, Atom::Solid).map(|_| false),
-                None => self.repetition(self.output.len(), Atom::Fixed),
-            };
+            let atom = if self.quoted() { Atom::Solid } else { Atom::Fixed };
+            return self.repetition(atom).map(|is_empty| is_empty && atom == Atom::Fixed);
         }
-        let start = self.output.len();
         let mut atom = Atom::Solid;
         match self.cursor.next() {
             Some('(') => atom = self.group()?,
@@ -163,19 +160,19 @@ impl Translator {
         if atom == Atom::Fixed {
             self.assertions += 1;
         }
-        self.repetition(start, atom)
+        self.repetition(atom)
     }
 
-    /// The text after `\Q`, up to `\E` or the end. Answers where its last character was written;
-    /// a repetition belongs to that character alone.
-    fn quoted(&mut self) -> Option<usize> {
-        let mut last = None;
+    /// The text after `\Q`, up to `\E` or the end. Answers whether there was any. A repetition
+    /// after it belongs to its last character, since each is written as an expression of its own.
+    fn quoted(&mut self) -> bool {
+        let mut any = false;
         while !self.cursor.eat("\\E") {
             let Some(character) = self.cursor.next() else { break };
-            last = Some(self.output.len());
+            any = true;
             self.literal(character);
         }
-        last
+        any
     }
 
     fn literal(&mut self, character: char) {
@@ -205,9 +202,9 @@ impl Translator {
         }
     }
 
-    /// The repetition that follows the atom written at `start`, if there is one. Answers whether
-    /// the whole may match nothing.
-    fn repetition(&mut self, start: usize, atom: Atom) -> Result<bool, ExpressionError> {
+    /// The repetition that follows an atom, if there is one. Answers whether the whole may match
+    /// nothing.
+    fn repetition(&mut self, atom: Atom) -> Result<bool, ExpressionError> {
         let place = self.cursor.place();
         let Some(symbol @ ('*' | '+' | '?' | '{')) = self.cursor.peek() else {
             return Ok(!matches!(atom, Atom::Solid | Atom::LineBreak));
@@ -219,7 +216,7 @@ impl Translator {
             let what = r"a repeated '\R'";
             return Err(error_at(place, ExpressionProblem::NotTranslated(what)));
         }
-        if symbol != '?' && atom == (Atom::Empty { asserts: true }) {
+        if atom == (Atom::Empty { asserts: true }) {
             let what = "a repeated group that may be empty and holds an anchor or reference";
             return Err(error_at(place, ExpressionProblem::NotTranslated(what)));
         }

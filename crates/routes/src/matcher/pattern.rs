@@ -1,7 +1,8 @@
 //! A compiled pattern: a list of words, or an expression in one of two engines.
 //!
 //! Expressions run in the `regex` crate, whose time is linear in the text. Only what that engine
-//! cannot do (look-around and backreferences) runs in `fancy-regex`, with a limit on its steps, so that no text can hold a thread.
+//! cannot do (look-around and backreferences) runs in `fancy-regex`, with a limit on its steps, so
+//! that no text can hold a thread.
 
 use super::{MatcherError, MatcherKind, java, wildcard};
 

@@ -78,7 +78,14 @@ impl AdminApi {
         kind: EventKind,
     ) -> AdminApi {
         let url = access.url(&["admin", "realms", realm, kind.path()]);
-        AdminApi { access, tokens, requests, url, realm: Arc::from(realm), kind }
+        AdminApi {
+            access,
+            tokens,
+            requests,
+            url,
+            realm: Arc::from(realm),
+            kind,
+        }
     }
 
     pub(super) fn realm(&self) -> &Arc<str> {
@@ -91,7 +98,11 @@ impl AdminApi {
 
     /// Asks for a page.
     pub(super) async fn page(&self, request: Request) -> Result<Answer, PollError> {
-        let Request { date_from, first, max } = request;
+        let Request {
+            date_from,
+            first,
+            max,
+        } = request;
         self.ask(date_from, first, max).await
     }
 
@@ -115,9 +126,15 @@ impl AdminApi {
             response = self.send(&url, &token).await?;
         }
         let response = expect_success(response).await?;
-        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        let date = response
+            .headers()
+            .get(DATE)
+            .and_then(|date| date.to_str().ok());
         let clock = ServerClock::read(date, Instant::now());
-        Ok(Answer { body: read_body(response).await?, clock })
+        Ok(Answer {
+            body: read_body(response).await?,
+            clock,
+        })
     }
 
     async fn token(&self) -> Result<Token, PollError> {
@@ -141,22 +158,35 @@ async fn expect_success(response: Response) -> Result<Response, PollError> {
         status if status.is_server_error() => Err(busy(&response)),
         status => {
             let body = read_body(response).await.unwrap_or_default();
-            Err(PollError::Rejected { status: status.as_u16(), excerpt: excerpt(&body) })
+            Err(PollError::Rejected {
+                status: status.as_u16(),
+                excerpt: excerpt(&body),
+            })
         }
     }
 }
 
 fn busy(response: &Response) -> PollError {
-    let asked = response.headers().get(RETRY_AFTER).and_then(|asked| asked.to_str().ok());
-    let retry_after = asked.and_then(|asked| asked.parse().ok()).map(Duration::from_secs);
-    PollError::Busy { status: response.status().as_u16(), retry_after }
+    let asked = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|asked| asked.to_str().ok());
+    let retry_after = asked
+        .and_then(|asked| asked.parse().ok())
+        .map(Duration::from_secs);
+    PollError::Busy {
+        status: response.status().as_u16(),
+        retry_after,
+    }
 }
 
 async fn read_body(mut response: Response) -> Result<Vec<u8>, PollError> {
     let mut body = Vec::new();
     while let Some(part) = response.chunk().await.map_err(unreachable)? {
         if body.len() + part.len() > LARGEST_ANSWER {
-            return Err(PollError::TooLarge { limit: LARGEST_ANSWER });
+            return Err(PollError::TooLarge {
+                limit: LARGEST_ANSWER,
+            });
         }
         body.extend_from_slice(&part);
     }
@@ -179,7 +209,10 @@ fn unreachable(error: reqwest::Error) -> PollError {
 /// The beginning of an error message of Keycloak, which holds no event.
 fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
-    text.chars().filter(|character| !character.is_control()).take(EXCERPT_CHARS).collect()
+    text.chars()
+        .filter(|character| !character.is_control())
+        .take(EXCERPT_CHARS)
+        .collect()
 }
 
 #[cfg(test)]

@@ -21,12 +21,16 @@ impl ServerClock {
     pub(super) fn read(date: Option<&str>, at: Instant) -> ServerClock {
         let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
         let time = date.unwrap_or_else(SystemTime::now);
-        ServerClock { millis: millis(time.duration_since(UNIX_EPOCH).unwrap_or_default()), at }
+        ServerClock {
+            millis: millis(time.duration_since(UNIX_EPOCH).unwrap_or_default()),
+            at,
+        }
     }
 
     /// The time of the server in milliseconds since 1970.
     pub(super) fn at(&self, instant: Instant) -> i64 {
-        self.millis.saturating_add(millis(instant.saturating_duration_since(self.at)))
+        self.millis
+            .saturating_add(millis(instant.saturating_duration_since(self.at)))
     }
 }
 
@@ -43,7 +47,10 @@ mod tests {
         let at = Instant::now();
         let clock = ServerClock::read(Some("Sat, 21 Nov 2026 02:15:30 GMT"), at);
         assert_eq!(clock.at(at), 1_795_227_330_000);
-        assert_eq!(clock.at(at + Duration::from_millis(1_500)), 1_795_227_331_500);
+        assert_eq!(
+            clock.at(at + Duration::from_millis(1_500)),
+            1_795_227_331_500
+        );
     }
 
     #[test]

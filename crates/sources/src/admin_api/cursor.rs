@@ -100,17 +100,29 @@ impl Cursor {
     /// Begins a sweep. `now` is the server's time, and must not be later than it really is.
     pub(super) fn begin(&mut self, now: i64) -> Request {
         let date_from = (self.read - self.overlap).max(self.floor).max(0);
-        let asked = Request { date_from, first: 0, max: self.page_size };
-        self.sweep = Some(Sweep { started: now, asked });
+        let asked = Request {
+            date_from,
+            first: 0,
+            max: self.page_size,
+        };
+        self.sweep = Some(Sweep {
+            started: now,
+            asked,
+        });
         asked
     }
 
     /// Takes the answer to the last request: says which rows are new and what to ask next.
     pub(super) fn page(&mut self, rows: &[Row<'_>]) -> Page {
         let Some(sweep) = self.sweep.take() else {
-            return Page { fresh: Vec::new(), next: None };
+            return Page {
+                fresh: Vec::new(),
+                next: None,
+            };
         };
-        let fresh = (0..rows.len()).filter(|index| self.is_new(rows[*index])).collect();
+        let fresh = (0..rows.len())
+            .filter(|index| self.is_new(rows[*index]))
+            .collect();
         let Some(last) = rows.last() else {
             return Page { fresh, next: None };
         };
@@ -147,13 +159,19 @@ impl Cursor {
             return false;
         }
         let id: Arc<str> = Arc::from(row.id);
-        self.seen_by_time.entry(row.time).or_default().push(Arc::clone(&id));
+        self.seen_by_time
+            .entry(row.time)
+            .or_default()
+            .push(Arc::clone(&id));
         self.seen.insert(id)
     }
 
     /// Forgets ids by time alone: a bound on their number would bring repeats on busy days.
     fn forget_old(&mut self) {
-        let oldest = self.read.saturating_sub(self.overlap).saturating_sub(MARGIN);
+        let oldest = self
+            .read
+            .saturating_sub(self.overlap)
+            .saturating_sub(MARGIN);
         while let Some(entry) = self.seen_by_time.first_entry() {
             if *entry.key() >= oldest {
                 return;
@@ -168,9 +186,16 @@ impl Cursor {
 /// The request that goes on behind a full page.
 fn following(asked: Request, last: i64, rows: &[Row<'_>]) -> Request {
     if last > asked.date_from {
-        return Request { date_from: last, first: 0, ..asked };
+        return Request {
+            date_from: last,
+            first: 0,
+            ..asked
+        };
     }
-    Request { first: asked.first + rows.len(), ..asked }
+    Request {
+        first: asked.first + rows.len(),
+        ..asked
+    }
 }
 
 #[cfg(test)]

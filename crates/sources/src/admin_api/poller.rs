@@ -83,7 +83,10 @@ impl Poller {
         let (realm, events) = (self.api.realm().clone(), self.api.kind().name());
         if let Some((_, cursor)) = &mut self.state {
             let start_from = cursor.saved();
-            info!(realm = &*realm, events, start_from, "polling ended, and could go on from here");
+            info!(
+                realm = &*realm,
+                events, start_from, "polling ended, and could go on from here"
+            );
         }
     }
 
@@ -92,7 +95,8 @@ impl Poller {
         loop {
             let wait = match self.sweep().await {
                 Ok(()) => {
-                    self.failures.recovered(self.api.realm(), self.api.kind().name());
+                    self.failures
+                        .recovered(self.api.realm(), self.api.kind().name());
                     self.settings.poll_interval
                 }
                 Err(Interrupted::Failed(error)) => self.failed(&error),
@@ -104,7 +108,8 @@ impl Poller {
     }
 
     fn failed(&mut self, error: &PollError) -> Duration {
-        self.failures.failed(error, self.api.realm(), self.api.kind().name())
+        self.failures
+            .failed(error, self.api.realm(), self.api.kind().name())
     }
 
     async fn sweep(&mut self) -> Result<(), Interrupted> {
@@ -119,23 +124,31 @@ impl Poller {
         Ok(())
     }
 
-    /// The first request of a sweep. The very first one finds out where to begin.
+    /// The first request of a sweep.
     async fn begin(&mut self) -> Result<Request, PollError> {
-        if self.state.is_none() {
-            let clock = self.api.server_time().await?;
-            let cursor = self.first_position(&clock);
-            self.state = Some((clock, cursor));
-            let (realm, events) = (&**self.api.realm(), self.api.kind().name());
-            info!(realm, events, "connected to Keycloak");
-        }
-        let Some((clock, cursor)) = &mut self.state else {
-            return Err(PollError::NoIds);
+        let state = match self.state.take() {
+            Some(state) => state,
+            None => self.connect().await?,
         };
+        let (clock, cursor) = self.state.insert(state);
         Ok(cursor.begin(clock.at(Instant::now())))
     }
 
+    /// Finds out where to begin.
+    async fn connect(&self) -> Result<(ServerClock, Cursor), PollError> {
+        let clock = self.api.server_time().await?;
+        let (realm, events) = (&**self.api.realm(), self.api.kind().name());
+        info!(realm, events, "connected to Keycloak");
+        Ok((clock, self.first_position(&clock)))
+    }
+
     fn first_position(&self, clock: &ServerClock) -> Cursor {
-        let Settings { overlap, page_size, start_from, .. } = *self.settings;
+        let Settings {
+            overlap,
+            page_size,
+            start_from,
+            ..
+        } = *self.settings;
         match start_from {
             StartFrom::Now => Cursor::new(clock.at(Instant::now()), overlap, page_size),
             StartFrom::Earliest => Cursor::new(0, overlap, page_size),
@@ -145,11 +158,11 @@ impl Poller {
 
     /// Hands what is new on a page to intake; returns what to ask next.
     async fn take_page(&mut self, body: &[u8]) -> Result<Option<Request>, Interrupted> {
-        let values: Vec<&RawValue> =
-            serde_json::from_slice(body).map_err(PollError::Malformed)?;
+        let values: Vec<&RawValue> = serde_json::from_slice(body).map_err(PollError::Malformed)?;
         let stamps = values.iter().map(|value| serde_json::from_str(value.get()));
-        let stamps: Vec<Stamp<'_>> =
-            stamps.collect::<Result<_, _>>().map_err(PollError::Malformed)?;
+        let stamps: Vec<Stamp<'_>> = stamps
+            .collect::<Result<_, _>>()
+            .map_err(PollError::Malformed)?;
         let rows = rows(&stamps)?;
         let Some((_, cursor)) = &mut self.state else {
             return Ok(None);
@@ -229,9 +242,16 @@ impl Poller {
 
 fn rows<'s>(stamps: &'s [Stamp<'_>]) -> Result<Vec<Row<'s>>, PollError> {
     let row = |stamp: &'s Stamp<'_>| {
-        let id = stamp.id.as_deref().filter(|id| !id.trim().is_empty()).ok_or(PollError::NoIds)?;
+        let id = stamp
+            .id
+            .as_deref()
+            .filter(|id| !id.trim().is_empty())
+            .ok_or(PollError::NoIds)?;
         // Keycloak stamps every event. One without a stamp would sort first.
-        Ok(Row { id, time: stamp.time.unwrap_or(0) })
+        Ok(Row {
+            id,
+            time: stamp.time.unwrap_or(0),
+        })
     };
     stamps.iter().map(row).collect()
 }

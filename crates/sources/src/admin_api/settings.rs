@@ -60,8 +60,11 @@ static POLL_INTERVAL: Key<Duration> = Key::with_default(
     "2s",
     "how long to rest when there was nothing more to read",
 );
-static PAGE_SIZE: Key<u32> =
-    Key::with_default("page-size", "500", "the most events of one answer, from 1 to 10000");
+static PAGE_SIZE: Key<u32> = Key::with_default(
+    "page-size",
+    "500",
+    "the most events of one answer, from 1 to 10000",
+);
 static OVERLAP: Key<Duration> = Key::with_default(
     "overlap",
     "30s",
@@ -111,7 +114,10 @@ pub(super) struct Keycloak {
 
 impl fmt::Debug for Keycloak {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Keycloak").field("url", &self.url.as_str()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Keycloak")
+            .field("url", &self.url.as_str())
+            .finish_non_exhaustive()
     }
 }
 
@@ -134,7 +140,9 @@ impl Settings {
     /// Reads both sections; `None` if diagnostics say what is wrong.
     pub(super) fn read(section: &SourceSection<'_>) -> Option<Settings> {
         let scope = section.scope;
-        let keycloak_scope = section.settings.scope(KEYCLOAK_SECTION, section.diagnostics);
+        let keycloak_scope = section
+            .settings
+            .scope(KEYCLOAK_SECTION, section.diagnostics);
         let keycloak = Keycloak::read(&keycloak_scope);
         let realms = read_realms(scope, &keycloak_scope);
         let poll_interval = read_poll_interval(scope);
@@ -184,9 +192,15 @@ impl Keycloak {
 
 fn check_url(scope: &Scope<'_>, url: Url) -> Option<Url> {
     let (message, help) = if !["http", "https"].contains(&url.scheme()) {
-        ("it must begin with http:// or https://", "write the address of Keycloak itself")
+        (
+            "it must begin with http:// or https://",
+            "write the address of Keycloak itself",
+        )
     } else if !url.username().is_empty() || url.password().is_some() {
-        ("it must not hold a user or password", "kete.keycloak.client-secret is the place for it")
+        (
+            "it must not hold a user or password",
+            "kete.keycloak.client-secret is the place for it",
+        )
     } else if url.query().is_some() || url.fragment().is_some() {
         ("it must end with its path", "leave out what follows ? or #")
     } else {
@@ -211,8 +225,14 @@ fn is_local(url: &Url) -> bool {
 }
 
 fn read_realms(scope: &Scope<'_>, keycloak: &Scope<'_>) -> Option<Vec<String>> {
-    let own = scope.raw(REALMS.name()).is_some_and(|(text, _)| !text.is_empty());
-    let (place, key) = if own { (scope, &REALMS) } else { (keycloak, &NEEDED_REALMS) };
+    let own = scope
+        .raw(REALMS.name())
+        .is_some_and(|(text, _)| !text.is_empty());
+    let (place, key) = if own {
+        (scope, &REALMS)
+    } else {
+        (keycloak, &NEEDED_REALMS)
+    };
     let realms = place.read(key)?;
     let mut seen = HashSet::new();
     if let Some(twice) = realms.iter().find(|realm| !seen.insert(realm.as_str())) {
@@ -247,7 +267,12 @@ fn read_overlap(scope: &Scope<'_>) -> Option<i64> {
     let overlap = scope.read(&OVERLAP)?;
     if overlap > LONGEST_OVERLAP {
         let help = "every poll reads this part of the store again".to_owned();
-        scope.reject(OVERLAP.name(), code::BAD_VALUE, "it must be at most 1h", help);
+        scope.reject(
+            OVERLAP.name(),
+            code::BAD_VALUE,
+            "it must be at most 1h",
+            help,
+        );
         return None;
     }
     i64::try_from(overlap.as_millis()).ok()

@@ -103,7 +103,9 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
     let leap_days = years / 4 - years / 100 + years / 400;
     // 719,162 days lie between the first day of the year 1 and that of 1970.
     let first_of_year = years * 365 + leap_days - 719_162;
-    (1..=length).contains(&day).then_some(first_of_year + before + day - 1)
+    (1..=length)
+        .contains(&day)
+        .then_some(first_of_year + before + day - 1)
 }
 
 #[cfg(test)]
@@ -121,8 +123,14 @@ mod tests {
             ("1970-01-01T00:00:00Z", StartFrom::At(0)),
             ("2000-03-01T00:00:00Z", StartFrom::At(951_868_800_000)),
             ("2026-11-21T02:15:30.447Z", StartFrom::At(1_795_227_330_447)),
-            ("2026-11-21t03:15:30.4471+01:00", StartFrom::At(1_795_227_330_447)),
-            ("2026-11-20 20:45:30.4-05:30", StartFrom::At(1_795_227_330_400)),
+            (
+                "2026-11-21t03:15:30.4471+01:00",
+                StartFrom::At(1_795_227_330_447),
+            ),
+            (
+                "2026-11-20 20:45:30.4-05:30",
+                StartFrom::At(1_795_227_330_400),
+            ),
             ("2016-12-31T23:59:60Z", StartFrom::At(1_483_228_799_000)),
         ] {
             assert_eq!(StartFrom::parse(text), Ok(start), "{text}");
@@ -147,10 +155,17 @@ mod tests {
             "2026-01-01T00:00Z",
             "２026-01-01T00:00:00Z",
         ] {
-            assert_eq!(StartFrom::parse(text), Err("it is none of these".to_owned()), "{text}");
+            assert_eq!(
+                StartFrom::parse(text),
+                Err("it is none of these".to_owned()),
+                "{text}"
+            );
         }
         assert!(StartFrom::parse("99999999999999999999").is_err());
-        assert_eq!(StartFrom::parse("1969-12-31T23:59:59Z"), Err("it is before 1970".to_owned()));
+        assert_eq!(
+            StartFrom::parse("1969-12-31T23:59:59Z"),
+            Err("it is before 1970".to_owned())
+        );
         assert_eq!(StartFrom::parse(""), Err("it is blank".to_owned()));
     }
 }

@@ -99,7 +99,9 @@ mod tests {
 
     #[tokio::test]
     async fn blocks_come_in_order_until_the_end() {
-        let input: Vec<u8> = (0..BLOCK_BYTES * 5 / 2).map(|index| (index % 251) as u8).collect();
+        let input: Vec<u8> = (0..BLOCK_BYTES * 5 / 2)
+            .map(|index| (index % 251) as u8)
+            .collect();
         let mut reader = Reader::start(Box::new(io::Cursor::new(input.clone()))).unwrap();
         let mut read = Vec::new();
         while let Some(block) = reader.next().await {
@@ -118,7 +120,10 @@ mod tests {
         for _ in 0..BLOCKS {
             held.push(reader.next().await.unwrap().unwrap());
         }
-        assert!(reader.next_now().is_none(), "every block is held here, so none can be filled");
+        assert!(
+            reader.next_now().is_none(),
+            "every block is held here, so none can be filled"
+        );
         reader.give_back(held.remove(0));
         assert!(reader.next().await.is_some());
     }
@@ -134,7 +139,10 @@ mod tests {
         let input = io::Cursor::new(b"good".to_vec()).chain(Broken);
         let mut reader = Reader::start(Box::new(input)).unwrap();
         assert_eq!(reader.next().await.unwrap().unwrap().bytes(), b"good");
-        assert_eq!(reader.next().await.unwrap().unwrap_err().to_string(), "broken");
+        assert_eq!(
+            reader.next().await.unwrap().unwrap_err().to_string(),
+            "broken"
+        );
         assert!(reader.next().await.is_none());
     }
 }

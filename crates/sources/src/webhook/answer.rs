@@ -70,14 +70,15 @@ enum Refusal {
 }
 
 impl Receiver {
-    pub(super) fn new(
-        settings: Settings,
-        bounds: Bounds,
-        intake: Intake,
-        stop: Stop,
-    ) -> Receiver {
+    pub(super) fn new(settings: Settings, bounds: Bounds, intake: Intake, stop: Stop) -> Receiver {
         let complaints = Mutex::new(Complaints::new(Instant::now()));
-        Receiver { settings, bounds, intake, stop, complaints }
+        Receiver {
+            settings,
+            bounds,
+            intake,
+            stop,
+            complaints,
+        }
     }
 
     pub(super) fn bounds(&self) -> &Bounds {
@@ -87,9 +88,10 @@ impl Receiver {
     /// Answers one request. If the sender goes away, what was queued stays queued.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
         match self.take(request).await {
-            Ok(Counts { events, ignored }) => {
-                answer(StatusCode::OK, &json!({ "accepted": events, "ignored": ignored }))
-            }
+            Ok(Counts { events, ignored }) => answer(
+                StatusCode::OK,
+                &json!({ "accepted": events, "ignored": ignored }),
+            ),
             Err(refusal) => {
                 self.note(&refusal);
                 refusal.into_answer()
@@ -99,7 +101,9 @@ impl Receiver {
 
     async fn take(&self, request: Request<Incoming>) -> Result<Counts, Refusal> {
         if request.uri().path() != self.settings.path {
-            return Err(Refusal::WrongPath { path: self.settings.path.clone() });
+            return Err(Refusal::WrongPath {
+                path: self.settings.path.clone(),
+            });
         }
         if request.method() != Method::POST {
             return Err(Refusal::WrongMethod);
@@ -120,8 +124,12 @@ impl Receiver {
 
     fn batch(&self, body: &[u8]) -> Result<(Batch, Counts), Refusal> {
         let mut batch = self.intake.batch();
-        let counts = events::each(body, |mut event| {
-            self.settings.realm_names.fill_in(&mut event);
+        let counts = events::each(body, |event| {
+            // Its lifetime must shrink to that of the names.
+            let mut event = event;
+            self.settings
+                .realm_names
+                .fill_in(&mut event, self.intake.source());
             batch.push(event);
         })
         .map_err(Refusal::Bad)?;
@@ -144,7 +152,10 @@ impl Receiver {
             return;
         }
         self.intake.bad(1);
-        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut complaints = self
+            .complaints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(left_out) = complaints.admit(Instant::now()) {
             let source = self.intake.source();
             warn!(source, reason = %refusal, left_out, "refused a body");
@@ -186,7 +197,10 @@ impl Refusal {
 
     fn is_about_the_body(&self) -> bool {
         use Refusal::{Bad, Broken, NeverFits, Slow, TooLarge};
-        matches!(self, TooLarge { .. } | NeverFits(_) | Bad(_) | Slow | Broken)
+        matches!(
+            self,
+            TooLarge { .. } | NeverFits(_) | Bad(_) | Slow | Broken
+        )
     }
 
     fn into_answer(self) -> Answer {
@@ -206,6 +220,8 @@ impl Refusal {
 fn answer(status: StatusCode, body: &serde_json::Value) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::from(body.to_string())));
     *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
 }

@@ -32,7 +32,10 @@ pub(super) async fn read(
     bounds: &Bounds,
     waits_for_go_ahead: bool,
 ) -> Result<Vec<u8>, BodyError> {
-    let known = body.size_hint().exact().map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+    let known = body
+        .size_hint()
+        .exact()
+        .map(|size| usize::try_from(size).unwrap_or(usize::MAX));
     if known.is_some_and(|size| size > limit) && waits_for_go_ahead {
         return Err(BodyError::TooLarge);
     }
@@ -47,7 +50,9 @@ pub(super) async fn read(
         }
         Ok(bytes)
     };
-    timeout(bounds.body_whole, collect).await.unwrap_or(Err(BodyError::Slow))
+    timeout(bounds.body_whole, collect)
+        .await
+        .unwrap_or(Err(BodyError::Slow))
 }
 
 /// The next bytes; `None` at the end.

@@ -104,7 +104,11 @@ fn one(
             // The value is a part of the body, so their addresses tell where it begins.
             let offset = (value.as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
             let line = line_at(body.as_bytes(), offset);
-            Err(BadBody::NotAnEvent { number, line, problem })
+            Err(BadBody::NotAnEvent {
+                number,
+                line,
+                problem,
+            })
         }
     }
 }
@@ -124,8 +128,10 @@ mod tests {
 
     fn types(body: &str) -> Result<(Vec<String>, usize), String> {
         let mut types = Vec::new();
-        let counts = each(body.as_bytes(), |event| types.push(event.event_type().into_owned()))
-            .map_err(|error| error.to_string())?;
+        let counts = each(body.as_bytes(), |event| {
+            types.push(event.event_type().into_owned())
+        })
+        .map_err(|error| error.to_string())?;
         assert_eq!(counts.events, types.len());
         Ok((types, counts.ignored))
     }
@@ -154,7 +160,10 @@ mod tests {
     #[test]
     fn messages_of_the_extension_itself_are_left_out() {
         assert_eq!(types(SYSTEM), Ok((Vec::new(), 1)));
-        assert_eq!(types(&format!("{SYSTEM}\n{LOGIN}")), Ok((vec!["LOGIN".to_owned()], 1)));
+        assert_eq!(
+            types(&format!("{SYSTEM}\n{LOGIN}")),
+            Ok((vec!["LOGIN".to_owned()], 1))
+        );
     }
 
     #[test]
@@ -162,20 +171,41 @@ mod tests {
         for (body, expected) in [
             ("".to_owned(), "the body is empty"),
             (" \n ".to_owned(), "the body is empty"),
-            (format!("{LOGIN}\n{{\"type\":"), "event 2: not valid JSON: EOF while parsing"),
+            (
+                format!("{LOGIN}\n{{\"type\":"),
+                "event 2: not valid JSON: EOF while parsing",
+            ),
             (format!("{LOGIN}\n{{\"type\":"), "line 2"),
-            (format!("{LOGIN}\nhello"), "event 2: not valid JSON: expected value at line 2"),
-            (format!("[{LOGIN},"), "the array of events is not valid JSON: EOF"),
+            (
+                format!("{LOGIN}\nhello"),
+                "event 2: not valid JSON: expected value at line 2",
+            ),
+            (
+                format!("[{LOGIN},"),
+                "the array of events is not valid JSON: EOF",
+            ),
             (format!("[{LOGIN}] x"), "trailing characters at line 1"),
-            (format!("[{LOGIN},\n\n {{}}]"), "event 2, which begins on line 3: no event type"),
-            (format!("{LOGIN}\n[{LOGIN}]"), "event 2, which begins on line 2: expected one event"),
-            ("\"text\"".to_owned(), "event 1, which begins on line 1: expected one event"),
+            (
+                format!("[{LOGIN},\n\n {{}}]"),
+                "event 2, which begins on line 3: no event type",
+            ),
+            (
+                format!("{LOGIN}\n[{LOGIN}]"),
+                "event 2, which begins on line 2: expected one event",
+            ),
+            (
+                "\"text\"".to_owned(),
+                "event 1, which begins on line 1: expected one event",
+            ),
         ] {
             let error = types(&body).unwrap_err();
             assert!(error.contains(expected), "{body}: {error}");
         }
         let error = each(b"{}\n\xff", |_event| {}).unwrap_err();
-        assert_eq!(error.to_string(), "not UTF-8 on line 2, events must be JSON in UTF-8");
+        assert_eq!(
+            error.to_string(),
+            "not UTF-8 on line 2, events must be JSON in UTF-8"
+        );
     }
 
     #[test]
@@ -185,6 +215,10 @@ mod tests {
         assert!(types(&"[".repeat(100_000)).unwrap_err().contains("EOF"));
         let inside = format!(r#"[{LOGIN},{{"type":"LOGIN","x":{deep}}}]"#);
         assert!(types(&inside).unwrap_err().contains("event 2"));
-        assert!(types(&"{\"a\":".repeat(100_000)).unwrap_err().contains("EOF"));
+        assert!(
+            types(&"{\"a\":".repeat(100_000))
+                .unwrap_err()
+                .contains("EOF")
+        );
     }
 }

@@ -28,7 +28,10 @@ fn confirmed(through: u64) -> ConnectionEvent {
 }
 
 fn too_large() -> EventFailure {
-    EventFailure::Permanent { reason: FailureReason::TooLarge, detail: "too large".to_owned() }
+    EventFailure::Permanent {
+        reason: FailureReason::TooLarge,
+        detail: "too large".to_owned(),
+    }
 }
 
 #[test]
@@ -68,8 +71,9 @@ fn a_burst_has_a_question_at_least_every_256_events() {
 #[test]
 fn small_batches_add_up_to_a_question() {
     let mut confirmation = barrier();
-    let questions: Vec<Question> =
-        (1..=300).flat_map(|ticket| send(&mut confirmation, ticket..=ticket)).collect();
+    let questions: Vec<Question> = (1..=300)
+        .flat_map(|ticket| send(&mut confirmation, ticket..=ticket))
+        .collect();
     // The first event, then 256 more behind its open question.
     assert_eq!(questions, [Question::Barrier(1), Question::Barrier(2)]);
     confirmation.answered(2);
@@ -94,9 +98,15 @@ fn an_event_that_cannot_be_sent_is_reported_before_the_confirmation_that_passes_
     confirmation.sent(1);
     confirmation.failed(2, too_large());
     confirmation.sent(3);
-    assert_eq!(confirmation.question_after_batch(), Some(Question::Barrier(1)));
+    assert_eq!(
+        confirmation.question_after_batch(),
+        Some(Question::Barrier(1))
+    );
     confirmation.answered(1);
-    let failed = ConnectionEvent::Failed { ticket: 2, failure: too_large() };
+    let failed = ConnectionEvent::Failed {
+        ticket: 2,
+        failure: too_large(),
+    };
     assert_eq!(reports(&mut confirmation), [failed, confirmed(3)]);
 }
 
@@ -137,7 +147,10 @@ fn a_probe_is_a_barrier_that_also_confirms_what_was_sent_before() {
     assert_eq!(confirmation.answered(1), None);
     assert_eq!(reports(&mut confirmation), [confirmed(2)]);
     confirmation.answered(2);
-    assert_eq!(reports(&mut confirmation), [confirmed(3), ConnectionEvent::Proven]);
+    assert_eq!(
+        reports(&mut confirmation),
+        [confirmed(3), ConnectionEvent::Proven]
+    );
 }
 
 #[test]
@@ -147,7 +160,11 @@ fn a_bare_probe_proves_and_confirms_nothing() {
         let question = confirmation.probe();
         assert_eq!(
             question,
-            if confirm == Confirm::Barrier { Question::Barrier(5) } else { Question::Life(5) }
+            if confirm == Confirm::Barrier {
+                Question::Barrier(5)
+            } else {
+                Question::Life(5)
+            }
         );
         assert!(confirmation.waits_for_an_answer());
         confirmation.answered(5);
@@ -178,7 +195,11 @@ fn a_sign_of_life_has_its_own_numbers_and_the_next_question_comes_after_them() {
     );
     assert_eq!(send(&mut confirmation, 1..=1), [Question::Flushed(3)]);
     confirmation.answered(1);
-    assert_eq!(confirmation.way_of_life(1), None, "the question is not open any more");
+    assert_eq!(
+        confirmation.way_of_life(1),
+        None,
+        "the question is not open any more"
+    );
 }
 
 #[test]
@@ -195,7 +216,9 @@ fn acknowledgements_come_in_any_order_and_are_reported_together() {
     confirmation.acknowledged(77, b"[]", None);
     assert_eq!(
         reports(&mut confirmation),
-        [ConnectionEvent::Acknowledged { tickets: vec![3, 1] }]
+        [ConnectionEvent::Acknowledged {
+            tickets: vec![3, 1]
+        }]
     );
     assert!(confirmation.carries_events());
     confirmation.acknowledged(1, b"[]", None);
@@ -224,11 +247,16 @@ fn the_error_pointer_decides_whether_an_acknowledgement_refuses() {
     confirmation.sent(2);
     confirmation.acknowledged(0, br#"[{"error":"no room"}]"#, Some(&pointer));
     confirmation.acknowledged(1, br#"[{"error":null}]"#, Some(&pointer));
-    let refused = EventFailure::Refused { detail: "no room".to_owned() };
+    let refused = EventFailure::Refused {
+        detail: "no room".to_owned(),
+    };
     assert_eq!(
         reports(&mut confirmation),
         [
-            ConnectionEvent::Failed { ticket: 1, failure: refused },
+            ConnectionEvent::Failed {
+                ticket: 1,
+                failure: refused
+            },
             ConnectionEvent::Acknowledged { tickets: vec![2] },
         ]
     );

@@ -1,5 +1,5 @@
 use super::*;
-use kete_socketio::{Excerpt, Stage};
+use kete_socketio::Excerpt;
 
 const PEER: &str = "http://h:3000 namespace /admin";
 
@@ -10,8 +10,10 @@ fn said(text: &str) -> Excerpt {
 #[test]
 fn an_unknown_namespace_is_not_taken_for_wrong_credentials() {
     let refused = |text: &str| {
-        let error =
-            ConnectError::Refused { namespace: "/admin".to_owned(), payload: said(text) };
+        let error = ConnectError::Refused {
+            namespace: "/admin".to_owned(),
+            payload: said(text),
+        };
         connecting(PEER, &error)
     };
     let failure = refused(r#"{"message":"Invalid namespace"}"#);
@@ -22,17 +24,31 @@ fn an_unknown_namespace_is_not_taken_for_wrong_credentials() {
          {\"message\":\"Invalid namespace\"}; check namespace, then auth.<KEY> and \
          headers.Authorization"
     );
-    for text in [r#"{"message":"Unauthorized"}"#, "bad token", r#"{"message":"not AUTHORIZED"}"#] {
+    for text in [
+        r#"{"message":"Unauthorized"}"#,
+        "bad token",
+        r#"{"message":"not AUTHORIZED"}"#,
+    ] {
         let failure = refused(text);
         assert_eq!(failure.kind, ConnectFailureKind::Unauthorized, "{text}");
-        assert!(failure.message.contains("; check auth.<KEY>"), "{}", failure.message);
+        assert!(
+            failure.message.contains("; check auth.<KEY>"),
+            "{}",
+            failure.message
+        );
     }
 }
 
 #[test]
 fn a_timeout_names_the_stage_and_the_key() {
     let limit = Duration::from_secs(20);
-    let failure = connecting(PEER, &ConnectError::TimedOut { stage: Stage::OpenPacket, limit });
+    let failure = connecting(
+        PEER,
+        &ConnectError::TimedOut {
+            stage: Stage::OpenPacket,
+            limit,
+        },
+    );
     assert_eq!(failure.kind, ConnectFailureKind::Timeout);
     assert_eq!(
         failure.message,
@@ -44,51 +60,100 @@ fn a_timeout_names_the_stage_and_the_key() {
 
 #[test]
 fn what_answers_but_is_no_socket_io_server_is_a_matter_of_the_address() {
-    let failure = connecting(PEER, &ConnectError::NotEngineIo { received: said("hello") });
+    let failure = connecting(
+        PEER,
+        &ConnectError::NotEngineIo {
+            received: said("hello"),
+        },
+    );
     assert_eq!(failure.kind, ConnectFailureKind::Protocol);
-    assert!(failure.message.ends_with("check url and path"), "{}", failure.message);
+    assert!(
+        failure.message.ends_with("check url and path"),
+        "{}",
+        failure.message
+    );
     let failure = connecting(PEER, &ConnectError::EngineIo3);
     assert_eq!(failure.kind, ConnectFailureKind::Protocol);
-    assert!(failure.message.ends_with("a server of Socket.IO 3 or later is needed"));
+    assert!(
+        failure
+            .message
+            .ends_with("a server of Socket.IO 3 or later is needed")
+    );
 }
 
 #[test]
 fn where_nothing_listens_the_server_is_unreachable_and_tls_is_told_apart() {
     let source = || std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-    let tcp = ConnectError::Tcp { address: "h:3000".to_owned(), source: source() };
-    let resolve = ConnectError::Resolve { host: "h".to_owned(), source: source() };
-    let tls = ConnectError::Tls { host: "h".to_owned(), source: source() };
+    let tcp = ConnectError::Tcp {
+        address: "h:3000".to_owned(),
+        source: source(),
+    };
+    let resolve = ConnectError::Resolve {
+        host: "h".to_owned(),
+        source: source(),
+    };
+    let tls = ConnectError::Tls {
+        host: "h".to_owned(),
+        source: source(),
+    };
     assert_eq!(connecting(PEER, &tcp).kind, ConnectFailureKind::Unreachable);
-    assert_eq!(connecting(PEER, &resolve).kind, ConnectFailureKind::Unreachable);
+    assert_eq!(
+        connecting(PEER, &resolve).kind,
+        ConnectFailureKind::Unreachable
+    );
     let failure = connecting(PEER, &tls);
     assert_eq!(failure.kind, ConnectFailureKind::Tls);
-    assert!(failure.message.contains("trusts the certificate's authority"));
+    assert!(
+        failure
+            .message
+            .contains("trusts the certificate's authority")
+    );
 }
 
 #[test]
 fn an_end_while_connecting_says_whether_the_server_meant_it() {
     let closed = |reason: CloseReason| {
-        let error = ConnectError::Closed { stage: Stage::Namespace, reason: Box::new(reason) };
+        let error = ConnectError::Closed {
+            stage: Stage::Namespace,
+            reason: Box::new(reason),
+        };
         connecting(PEER, &error).kind
     };
-    assert_eq!(closed(CloseReason::Dropped), ConnectFailureKind::Unreachable);
-    assert_eq!(closed(CloseReason::Disconnected), ConnectFailureKind::Rejected);
+    assert_eq!(
+        closed(CloseReason::Dropped),
+        ConnectFailureKind::Unreachable
+    );
+    assert_eq!(
+        closed(CloseReason::Disconnected),
+        ConnectFailureKind::Rejected
+    );
 }
 
 #[test]
 fn silence_is_a_timeout_and_a_closed_connection_has_ended() {
     let limit = Duration::from_secs(45);
-    assert_eq!(ended(PEER, &CloseReason::Silent { limit }).kind, ConnectFailureKind::Timeout);
+    assert_eq!(
+        ended(PEER, &CloseReason::Silent { limit }).kind,
+        ConnectFailureKind::Timeout
+    );
     assert_eq!(
         ended(PEER, &CloseReason::WriteStalled { limit }).kind,
         ConnectFailureKind::Timeout
     );
-    for reason in [CloseReason::Dropped, CloseReason::Disconnected, CloseReason::EngineClosed] {
+    for reason in [
+        CloseReason::Dropped,
+        CloseReason::Disconnected,
+        CloseReason::EngineClosed,
+    ] {
         assert_eq!(ended(PEER, &reason).kind, ConnectFailureKind::Ended);
     }
     let failure = ended(PEER, &CloseReason::TooBig { reason: said("") });
     assert_eq!(failure.kind, ConnectFailureKind::Ended);
-    assert!(failure.message.ends_with("; set max-payload to what the server takes"));
+    assert!(
+        failure
+            .message
+            .ends_with("; set max-payload to what the server takes")
+    );
 }
 
 #[test]
@@ -106,8 +171,13 @@ fn a_server_without_barriers_is_never_trusted_silently() {
 
 #[test]
 fn too_large_is_permanent_and_says_both_sizes() {
-    let failure = too_large(TooLarge { size: 1_000_010, limit: 1_000_000 });
-    let EventFailure::Permanent { reason, detail } = failure else { panic!("{failure:?}") };
+    let failure = too_large(TooLarge {
+        size: 1_000_010,
+        limit: 1_000_000,
+    });
+    let EventFailure::Permanent { reason, detail } = failure else {
+        panic!("{failure:?}")
+    };
     assert_eq!(reason, FailureReason::TooLarge);
     assert!(detail.starts_with("the packet has 1000010 bytes and the server takes 1000000;"));
 }

@@ -1,4 +1,13 @@
+use std::sync::atomic::AtomicBool;
+
+use futures_util::FutureExt;
+use tokio_util::task::TaskTracker;
+
+use super::super::barrier::BarrierMemory;
+use super::super::connection::Context;
+use super::super::{pool, settings};
 use super::*;
+use crate::testing::read_section;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -62,4 +71,48 @@ async fn work_does_not_begin_while_the_lane_connects() {
     let attempts = watch::Sender::new(true);
     let work = async { panic!("this must not run") };
     unless_attempted(attempts.subscribe(), work).await;
+}
+
+/// A pool whose server is this listener, which accepts nobody.
+fn pool_of(listener: &tokio::net::TcpListener, up: bool) -> Wires {
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (settings, _) = read_section(
+        &[&format!("url={url}"), "event-name=e", "timeout-seconds=1"],
+        settings::read,
+    );
+    let settings = settings.unwrap();
+    let context = Context {
+        peer: url.into(),
+        confirm: settings.confirm,
+        error_pointer: None,
+        barrier: BarrierMemory::new(settings.barrier),
+        up: AtomicBool::new(up),
+    };
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    pool::build(
+        settings.options,
+        context.into(),
+        &settings.pool,
+        &tasks,
+        &stop,
+    )
+    .unwrap()
+}
+
+#[tokio::test]
+async fn nothing_is_opened_while_the_server_is_down() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    refill(&pool_of(&listener, false), 5).await;
+    assert!(listener.accept().now_or_never().is_none());
+}
+
+#[tokio::test]
+async fn one_failure_ends_the_opening() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    refill(&pool_of(&listener, true), 5).await;
+    assert!(listener.accept().now_or_never().is_some());
+    assert!(
+        listener.accept().now_or_never().is_none(),
+        "there was a second attempt"
+    );
 }

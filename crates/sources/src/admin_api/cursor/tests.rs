@@ -36,11 +36,16 @@ impl Store {
 
     fn add_stamped(&mut self, stamp: i64, visible_at: i64) {
         let id = format!("event-{}", self.events.len());
-        self.events.push(Stored { id, stamp, visible_at });
+        self.events.push(Stored {
+            id,
+            stamp,
+            visible_at,
+        });
     }
 
     fn is_deleted(&self, event: &Stored) -> bool {
-        self.deleted_at.is_some_and(|at| event.visible_at <= at && at <= self.now)
+        self.deleted_at
+            .is_some_and(|at| event.visible_at <= at && at <= self.now)
     }
 
     /// What `GET …/events?direction=asc` answers now.
@@ -52,7 +57,10 @@ impl Store {
         };
         let mut rows: Vec<&Stored> = self.events.iter().filter(shown).collect();
         rows.sort_by_key(|event| event.stamp);
-        rows.into_iter().skip(request.first).take(request.max).collect()
+        rows.into_iter()
+            .skip(request.first)
+            .take(request.max)
+            .collect()
     }
 
     /// The server's time as a client knows it: whole seconds, and never late.
@@ -76,11 +84,17 @@ fn poll(
             let rows = store.rows(asked);
             let row = |event: &&Stored| (event.id.clone(), event.stamp);
             let rows: Vec<(String, i64)> = rows.iter().map(row).collect();
-            let borrowed: Vec<Row<'_>> =
-                rows.iter().map(|(id, time)| Row { id, time: *time }).collect();
+            let borrowed: Vec<Row<'_>> = rows
+                .iter()
+                .map(|(id, time)| Row { id, time: *time })
+                .collect();
             let page = cursor.page(&borrowed);
             if let Some(oldest) = page.fresh.iter().map(|index| rows[*index].1).min() {
-                let ids = page.fresh.iter().map(|index| rows[*index].0.clone()).collect();
+                let ids = page
+                    .fresh
+                    .iter()
+                    .map(|index| rows[*index].0.clone())
+                    .collect();
                 handed.push((cursor.hand_over(oldest), ids));
             }
             request = page.next;
@@ -99,7 +113,11 @@ fn counts(handed: &[(Ticket, Vec<String>)]) -> BTreeMap<String, usize> {
 }
 
 fn all_once(store: &Store) -> BTreeMap<String, usize> {
-    store.events.iter().map(|event| (event.id.clone(), 1)).collect()
+    store
+        .events
+        .iter()
+        .map(|event| (event.id.clone(), 1))
+        .collect()
 }
 
 fn row(id: &str, time: i64) -> Row<'_> {
@@ -109,12 +127,29 @@ fn row(id: &str, time: i64) -> Row<'_> {
 #[test]
 fn a_sweep_begins_an_overlap_before_the_read_position() {
     let mut cursor = Cursor::new(100_000, OVERLAP, PAGE);
-    let first = Request { date_from: 95_000, first: 0, max: PAGE };
+    let first = Request {
+        date_from: 95_000,
+        first: 0,
+        max: PAGE,
+    };
     assert_eq!(cursor.begin(100_000), first);
     let page = cursor.page(&[row("a", 99_000), row("b", 103_000)]);
-    assert_eq!(page, Page { fresh: vec![0, 1], next: None });
-    assert_eq!(cursor.begin(200_000).date_from, 95_000, "the clock stood at 100,000 then");
-    assert_eq!(cursor.page(&[row("a", 99_000), row("b", 103_000)]).fresh, Vec::<usize>::new());
+    assert_eq!(
+        page,
+        Page {
+            fresh: vec![0, 1],
+            next: None
+        }
+    );
+    assert_eq!(
+        cursor.begin(200_000).date_from,
+        95_000,
+        "the clock stood at 100,000 then"
+    );
+    assert_eq!(
+        cursor.page(&[row("a", 99_000), row("b", 103_000)]).fresh,
+        Vec::<usize>::new()
+    );
     assert_eq!(cursor.begin(200_000).date_from, 98_000);
     assert_eq!(Cursor::new(1_000, OVERLAP, PAGE).begin(0).date_from, 0);
 }
@@ -123,7 +158,10 @@ fn a_sweep_begins_an_overlap_before_the_read_position() {
 fn rows_before_the_wanted_time_are_left_out() {
     let mut cursor = Cursor::new(100_000, OVERLAP, PAGE).not_before(100_000);
     assert_eq!(cursor.begin(200_000).date_from, 100_000);
-    assert_eq!(cursor.page(&[row("a", 99_999), row("b", 100_000)]).fresh, [1]);
+    assert_eq!(
+        cursor.page(&[row("a", 99_999), row("b", 100_000)]).fresh,
+        [1]
+    );
 }
 
 #[test]
@@ -131,21 +169,52 @@ fn a_full_page_is_followed_from_the_time_of_its_last_row() {
     let mut cursor = Cursor::new(0, OVERLAP, 2);
     let asked = cursor.begin(100_000);
     let page = cursor.page(&[row("a", 10), row("b", 20)]);
-    assert_eq!(page.next, Some(Request { date_from: 20, ..asked }));
+    assert_eq!(
+        page.next,
+        Some(Request {
+            date_from: 20,
+            ..asked
+        })
+    );
     let page = cursor.page(&[row("b", 20), row("c", 30)]);
-    assert_eq!((page.fresh, page.next), (vec![1], Some(Request { date_from: 30, ..asked })));
-    assert_eq!(cursor.page(&[row("c", 30)]), Page { fresh: Vec::new(), next: None });
+    assert_eq!(
+        (page.fresh, page.next),
+        (
+            vec![1],
+            Some(Request {
+                date_from: 30,
+                ..asked
+            })
+        )
+    );
+    assert_eq!(
+        cursor.page(&[row("c", 30)]),
+        Page {
+            fresh: Vec::new(),
+            next: None
+        }
+    );
 }
 
 #[test]
 fn a_millisecond_that_fills_pages_is_stepped_through() {
     let mut cursor = Cursor::new(0, OVERLAP, 2);
     let asked = cursor.begin(100_000);
-    let within = |first| Some(Request { date_from: 20, first, ..asked });
+    let within = |first| {
+        Some(Request {
+            date_from: 20,
+            first,
+            ..asked
+        })
+    };
     assert_eq!(cursor.page(&[row("a", 10), row("b", 20)]).next, within(0));
     assert_eq!(cursor.page(&[row("b", 20), row("c", 20)]).next, within(2));
     assert_eq!(cursor.page(&[row("d", 20), row("e", 20)]).next, within(4));
-    let behind = Some(Request { date_from: 30, first: 0, ..asked });
+    let behind = Some(Request {
+        date_from: 30,
+        first: 0,
+        ..asked
+    });
     assert_eq!(cursor.page(&[row("f", 20), row("g", 30)]).next, behind);
     assert_eq!(cursor.page(&[row("g", 30)]).next, None);
 }
@@ -182,7 +251,11 @@ fn the_saved_position_stays_behind_what_is_not_safe() {
     cursor.settled(first);
     assert_eq!(cursor.saved(), 30_000);
     let late = cursor.hand_over(26_000);
-    assert_eq!(cursor.saved(), 30_000, "it never moves back; the overlap covers what is late");
+    assert_eq!(
+        cursor.saved(),
+        30_000,
+        "it never moves back; the overlap covers what is late"
+    );
     cursor.settled(late);
 }
 
@@ -202,7 +275,10 @@ fn ids_are_forgotten_by_time_and_not_by_number() {
 
 #[test]
 fn bursts_within_a_millisecond_late_commits_and_a_wrong_clock_lose_nothing() {
-    let mut store = Store { now: START, ..Store::default() };
+    let mut store = Store {
+        now: START,
+        ..Store::default()
+    };
     for number in 0..40 {
         store.add(START + number * 250, (number * 977) % (OVERLAP + 1));
     }
@@ -218,7 +294,11 @@ fn bursts_within_a_millisecond_late_commits_and_a_wrong_clock_lose_nothing() {
 
 #[test]
 fn a_store_that_is_emptied_midway_does_not_confuse_the_cursor() {
-    let mut store = Store { now: START, deleted_at: Some(START + 10_000), ..Store::default() };
+    let mut store = Store {
+        now: START,
+        deleted_at: Some(START + 10_000),
+        ..Store::default()
+    };
     for number in 0..100 {
         store.add(START + number * 200, 0);
     }
@@ -226,14 +306,26 @@ fn a_store_that_is_emptied_midway_does_not_confuse_the_cursor() {
     let handed = poll(&mut cursor, &mut store, START + 60_000, 3);
     let counts = counts(&handed);
     assert!(counts.values().all(|count| *count == 1));
-    let kept = store.events.iter().filter(|event| event.visible_at > START + 10_000);
+    let kept = store
+        .events
+        .iter()
+        .filter(|event| event.visible_at > START + 10_000);
     for event in kept {
-        assert!(counts.contains_key(&event.id), "{event:?} appeared after the deletion");
+        assert!(
+            counts.contains_key(&event.id),
+            "{event:?} appeared after the deletion"
+        );
     }
     let polled_before = START + 10_000 - 2 * INTERVAL;
-    let early = store.events.iter().filter(|event| event.visible_at <= polled_before);
+    let early = store
+        .events
+        .iter()
+        .filter(|event| event.visible_at <= polled_before);
     for event in early {
-        assert!(counts.contains_key(&event.id), "{event:?} was there long enough");
+        assert!(
+            counts.contains_key(&event.id),
+            "{event:?} was there long enough"
+        );
     }
 }
 
@@ -244,7 +336,10 @@ fn bursts() -> impl Strategy<Value = Vec<(i64, i64, usize)>> {
 }
 
 fn store_of(bursts: &[(i64, i64, usize)]) -> Store {
-    let mut store = Store { now: START, ..Store::default() };
+    let mut store = Store {
+        now: START,
+        ..Store::default()
+    };
     for (offset, delay, size) in bursts {
         for _ in 0..*size {
             store.add(START + offset, *delay);

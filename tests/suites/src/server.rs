@@ -1,0 +1,317 @@
+//! The real Socket.IO servers: started, stopped, frozen and killed as a test wants, always on the
+//! same port and with the same record of what arrived.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::environment;
+use crate::eventually::eventually;
+use crate::http;
+use crate::process::Process;
+
+/// Which server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `socket.io` 4 on Node.
+    Node,
+    /// `python-socketio` on aiohttp.
+    Python,
+    /// `socketioxide`.
+    Oxide,
+}
+
+/// A server to be started; its options are those of `tests/servers/node/options.mjs`.
+#[derive(Debug, Clone)]
+pub struct ServerPlan {
+    kind: Kind,
+    options: Vec<(String, String)>,
+}
+
+/// A server and what it recorded.
+pub struct Server {
+    plan: ServerPlan,
+    port: u16,
+    directory: TempDir,
+    process: Option<Process>,
+}
+
+/// What a server recorded of one event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arrival {
+    /// The name of the Socket.IO event.
+    pub event: String,
+    /// Its argument.
+    pub body: Value,
+    /// The connection, as the server calls it.
+    pub socket: String,
+    /// The namespace.
+    pub namespace: String,
+}
+
+impl Arrival {
+    /// The event's id; blank if it has none.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.body["id"].as_str().unwrap_or_default()
+    }
+}
+
+impl ServerPlan {
+    /// A server without options.
+    #[must_use]
+    pub fn new(kind: Kind) -> ServerPlan {
+        ServerPlan {
+            kind,
+            options: Vec::new(),
+        }
+    }
+
+    /// Sets an option, such as `ack`.
+    #[must_use]
+    pub fn with(mut self, option: &str, value: impl Display) -> ServerPlan {
+        self.options.push((option.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Starts it on a free port.
+    ///
+    /// # Errors
+    ///
+    /// It is not installed, or does not start.
+    pub async fn start(self) -> Result<Server> {
+        self.start_on(0).await
+    }
+
+    /// Starts it on this port, as soon as that is free.
+    ///
+    /// # Errors
+    ///
+    /// It is not installed, or does not start.
+    pub async fn start_on(self, port: u16) -> Result<Server> {
+        let directory = TempDir::with_prefix("kete-server-")?;
+        let mut server = Server {
+            plan: self,
+            port,
+            directory,
+            process: None,
+        };
+        server.start_again().await?;
+        Ok(server)
+    }
+
+    fn command(&self, port: u16, record: PathBuf) -> Result<Command> {
+        let mut command = match self.kind {
+            Kind::Node => {
+                let mut node = Command::new("node");
+                node.arg(environment::node_server()?);
+                node
+            }
+            Kind::Python => {
+                let (python, server) = environment::python_server()?;
+                let mut command = Command::new(python);
+                command.arg(server);
+                command
+            }
+            Kind::Oxide => Command::new(environment::peer("oxide-recorder")?),
+        };
+        command.args(["--port".into(), OsString::from(port.to_string())]);
+        command.args(["--record".into(), record.into_os_string()]);
+        for (option, value) in &self.options {
+            command.arg(format!("--{option}={value}"));
+        }
+        Ok(command)
+    }
+}
+
+impl Server {
+    /// `socket.io` 4 on Node, with options to be set.
+    #[must_use]
+    pub fn node() -> ServerPlan {
+        ServerPlan::new(Kind::Node)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its address as a URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Stops it as a supervisor would: connections are closed properly, and it ends with 0.
+    ///
+    /// # Errors
+    ///
+    /// It does not run, or ends otherwise.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.running()?.signal(Signal::TERM)?;
+        let status = self.running()?.ended().await?;
+        let errors = self.process.take().map(|process| process.stderr.text());
+        ensure!(
+            status.success(),
+            "the server ended with {status}: {errors:?}"
+        );
+        Ok(())
+    }
+
+    /// Kills it, as the kernel does when memory is short.
+    ///
+    /// # Errors
+    ///
+    /// It does not run.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.running()?.signal(Signal::KILL)?;
+        self.running()?.ended().await?;
+        self.process = None;
+        Ok(())
+    }
+
+    /// Stops it from running, without anybody being told.
+    ///
+    /// # Errors
+    ///
+    /// It does not run.
+    pub fn freeze(&mut self) -> Result<()> {
+        self.running()?.signal(Signal::STOP)
+    }
+
+    /// Lets it run again.
+    ///
+    /// # Errors
+    ///
+    /// It was not started.
+    pub fn thaw(&mut self) -> Result<()> {
+        self.running()?.signal(Signal::CONT)
+    }
+
+    /// Starts it again with the same options, port and record.
+    ///
+    /// # Errors
+    ///
+    /// It does not start.
+    pub async fn start_again(&mut self) -> Result<()> {
+        // Somebody may have the port for a moment as the near end of a connection.
+        let started = eventually("the port is free", async || {
+            match self.try_start().await? {
+                Ok(started) => Ok(Ok(started)),
+                Err(problem) if problem.contains("ddress already in use") => bail!("{problem}"),
+                Err(problem) => Ok(Err(problem)),
+            }
+        });
+        let (process, port) = started
+            .await?
+            .map_err(|problem| anyhow!("the server does not start: {problem}"))?;
+        (self.process, self.port) = (Some(process), port);
+        Ok(())
+    }
+
+    /// The process and its port, or what it said when it ended instead.
+    async fn try_start(&self) -> Result<Result<(Process, u16), String>> {
+        let mut command = self.plan.command(self.port, self.record())?;
+        let mut process = Process::spawn("the server", &mut command)?;
+        let line = eventually("the first line of the server", async || {
+            if let Some(line) = process.stdout.lines().first() {
+                return Ok(Some(line.clone()));
+            }
+            process.has_ended()?.context("it runs and says nothing")?;
+            Ok(None)
+        });
+        let Some(line) = line.await? else {
+            process.ended().await?;
+            return Ok(Err(process.stderr.text()));
+        };
+        let said: Value = serde_json::from_str(&line).context("the server's first line")?;
+        let port = said["port"].as_u64().context("no port")?;
+        Ok(Ok((process, u16::try_from(port)?)))
+    }
+
+    /// Stops it and starts it with other options, on the same port and with the same record.
+    ///
+    /// # Errors
+    ///
+    /// It does not stop or start.
+    pub async fn become_another(&mut self, plan: ServerPlan) -> Result<()> {
+        self.stop().await?;
+        self.plan = plan;
+        self.start_again().await
+    }
+
+    /// Changes the mode of a running Node server, such as its token.
+    ///
+    /// # Errors
+    ///
+    /// It refuses.
+    pub async fn set_mode(&self, mode: Value) -> Result<()> {
+        let url = format!("{}/mode", self.url());
+        let answer = http::client()?.post(url).json(&mode).send().await?;
+        let (status, text) = (answer.status(), answer.text().await?);
+        ensure!(
+            status.is_success(),
+            "the server does not take {mode}: {text}"
+        );
+        Ok(())
+    }
+
+    /// Everything it recorded, in order of arrival. A line that a kill cut off is no arrival.
+    ///
+    /// # Errors
+    ///
+    /// The record cannot be read.
+    pub fn arrivals(&self) -> Result<Vec<Arrival>> {
+        let text = std::fs::read(self.record()).context("the server's record")?;
+        let whole = text
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        text[..whole]
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(arrival)
+            .collect()
+    }
+
+    /// Waits until so many different events have arrived.
+    ///
+    /// # Errors
+    ///
+    /// They do not.
+    pub async fn wait_for(&self, count: usize) -> Result<Vec<Arrival>> {
+        eventually(&format!("the arrival of {count} events"), async || {
+            let arrivals = self.arrivals()?;
+            let found = crate::arrived(&arrivals).len();
+            ensure!(found >= count, "there are {found}");
+            Ok(arrivals)
+        })
+        .await
+    }
+
+    fn record(&self) -> PathBuf {
+        self.directory.path().join("record.ndjson")
+    }
+
+    fn running(&mut self) -> Result<&mut Process> {
+        self.process.as_mut().context("the server does not run")
+    }
+}
+
+fn arrival(line: &[u8]) -> Result<Arrival> {
+    let mut line: Value = serde_json::from_slice(line).context("a line of the record")?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Ok(Arrival {
+        event: text(&line["event"]),
+        socket: text(&line["socket"]),
+        namespace: text(&line["namespace"]),
+        body: std::mem::replace(&mut line["body"], json!(null)),
+    })
+}
