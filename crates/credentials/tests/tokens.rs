@@ -274,7 +274,7 @@ async fn answers_that_are_no_tokens_say_where() {
     let (endpoint, url) = endpoint().await;
     for (body, expected) in [
         ("", "server returned empty error response"),
-        ("[1]", "at ?: Data error"),
+        ("[1]", "at .: Data error"),
         (r#"{"token_type":"bearer"}"#, "at .: Data error"),
         (
             r#"{"access_token":"SECRET","token_type":7}"#,
