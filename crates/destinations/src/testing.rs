@@ -44,7 +44,10 @@ pub(crate) fn check(lines: &[&str]) -> (Option<Box<dyn DestinationPlan>>, String
 }
 
 /// A user event as it stands in the queue.
-pub(crate) const LOGIN: &str = r#"{"id":"7","time":1,"type":"LOGIN","realmId":"r","realmName":"shop","clientId":"web","userId":"u","sessionId":null,"ipAddress":null,"error":null,"details":null}"#;
+pub(crate) const LOGIN: &str = concat!(
+    r#"{"id":"7","time":1,"type":"LOGIN","realmId":"r","realmName":"shop","clientId":"web","#,
+    r#""userId":"u","sessionId":null,"ipAddress":null,"error":null,"details":null}"#,
+);
 
 pub(crate) fn metadata() -> Metadata {
     Event::parse(LOGIN.as_bytes()).unwrap().metadata()

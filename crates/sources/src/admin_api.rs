@@ -76,15 +76,15 @@ impl SourcePlan for Plan {
 /// Polls several realms of one Keycloak.
 struct AdminSource {
     settings: Arc<Settings>,
-    access: Access,
+    access: Arc<Access>,
 }
 
 impl AdminSource {
     fn new(settings: Settings) -> Result<AdminSource, String> {
-        let access = Access::new(&settings.keycloak)?;
+        let access = Access::new(&settings.keycloak).map_err(|error| error.to_string())?;
         Ok(AdminSource {
             settings: Arc::new(settings),
-            access,
+            access: Arc::new(access),
         })
     }
 
@@ -94,7 +94,7 @@ impl AdminSource {
         for realm in &self.settings.realms {
             let tokens = self.access.tokens(self.settings.auth_realm(realm));
             for kind in self.settings.kinds() {
-                let (access, requests) = (self.access.clone(), Arc::clone(&requests));
+                let (access, requests) = (Arc::clone(&self.access), Arc::clone(&requests));
                 let api = AdminApi::new(access, Arc::clone(&tokens), requests, realm, kind);
                 let settings = Arc::clone(&self.settings);
                 let poller = Poller::new(api, settings, intake.clone());

@@ -31,8 +31,8 @@ pub(crate) struct BarrierMemory {
 pub(crate) enum NoBarrier {
     /// None of these was answered in time.
     Silence(Vec<BarrierKind>),
-    /// The connection ended over the question, or meanwhile.
-    Closed(CloseReason),
+    /// The connection ended over one of these, or meanwhile.
+    Closed(Vec<BarrierKind>, CloseReason),
 }
 
 impl BarrierMemory {
@@ -84,7 +84,7 @@ impl BarrierMemory {
                     self.learn(*kind);
                     return Ok(*kind);
                 }
-                Ok(Err(reason)) => return Err(NoBarrier::Closed(reason)),
+                Ok(Err(reason)) => return Err(NoBarrier::Closed(candidates, reason)),
                 Err(_) => {}
             }
         }

@@ -101,6 +101,22 @@ pub(crate) fn no_barrier(peer: &str, asked: &[BarrierKind], each: Duration) -> C
     }
 }
 
+/// The connection ended while the first barrier was asked.
+pub(crate) fn hung_up_on_barrier(
+    peer: &str,
+    asked: &[BarrierKind],
+    reason: &CloseReason,
+) -> ConnectFailure {
+    let asked: Vec<&str> = asked.iter().map(|kind| barrier_name(*kind)).collect();
+    let asked = asked.join(", ");
+    let ConnectFailure { kind, message } = ended(peer, reason);
+    let message = format!(
+        "{message} when it was asked for a barrier ({asked}); if that happens again, check \
+         barrier: engine-ping is for netty-socketio only"
+    );
+    ConnectFailure { kind, message }
+}
+
 /// No connection is free, though the lane asks for no more than there may be.
 pub(crate) fn exhausted(peer: &str, waited: Duration) -> ConnectFailure {
     let message = format!("{peer}: no connection of the pool became free within {waited:?}");

@@ -146,7 +146,7 @@ impl Dialler {
 fn no_barrier(peer: &str, error: &NoBarrier) -> ConnectFailure {
     match error {
         NoBarrier::Silence(asked) => failure::no_barrier(peer, asked, ANSWER_WITHIN),
-        NoBarrier::Closed(reason) => failure::ended(peer, reason),
+        NoBarrier::Closed(asked, reason) => failure::hung_up_on_barrier(peer, asked, reason),
     }
 }
 

@@ -227,3 +227,58 @@ async fn an_event_over_which_the_server_hangs_up_ends_the_connection_once() {
         failure.message
     );
 }
+
+#[tokio::test]
+async fn a_lane_that_listens_late_gets_everything_in_few_words() {
+    let server = Recorder::start(&[]).await;
+    let destination = destination(&server.url(), &[]);
+    let mut lane = Lane::connect(&*destination).await;
+    let mut last = 0;
+    for first in (0..20_000).step_by(200) {
+        last = lane.send(bodies(first..first + 200));
+        tokio::task::yield_now().await;
+    }
+    // Nothing was listened to until the server has handled all of it.
+    server.counts(20_000).await;
+    assert_eq!(lane.confirmed(last).await, []);
+    lane.close();
+    destination.close().await;
+}
+
+#[tokio::test]
+async fn what_the_server_answers_is_found_out_again_when_it_stops_answering() {
+    let server = Recorder::start(&[]).await;
+    let port = server.port.to_string();
+    let destination = destination(&server.url(), &[]);
+    Lane::connect(&*destination).await.close();
+    server.kill().await;
+    let server = Recorder::start(&["--port", &port, "--no-pong"]).await;
+    // Pings are remembered, so this connection waits for a pong that never comes, until the lane
+    // loses its patience.
+    let mut lane = Lane::connect(&*destination).await;
+    lane.send(bodies(0..1));
+    server.counts(1).await;
+    lane.abort();
+    let mut lane = Lane::connect(&*destination).await;
+    let last = lane.send(bodies(1..2));
+    lane.confirmed(last).await;
+    destination.close().await;
+}
+
+#[tokio::test]
+async fn an_engine_ping_to_the_wrong_server_leads_to_the_advice_to_choose_another() {
+    let server = Recorder::start(&[]).await;
+    let failure =
+        crate::route::failure(&*destination(&server.url(), &["barrier=engine-ping"])).await;
+    assert_eq!(failure.kind, ConnectFailureKind::Ended);
+    assert!(
+        failure.message.contains("when it was asked for a barrier"),
+        "{}",
+        failure.message
+    );
+    assert!(
+        failure.message.ends_with("netty-socketio only"),
+        "{}",
+        failure.message
+    );
+}

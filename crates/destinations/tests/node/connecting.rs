@@ -1,11 +1,11 @@
 //! What is said when no connection comes about, and what leads to one.
 
-use kete_pipeline::ConnectFailureKind;
+use kete_pipeline::{ConnectFailureKind, ConnectionEvent};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::recorder::Recorder;
+use crate::recorder::{PATIENCE, Recorder};
 use crate::route::{Lane, destination, failure};
 
 #[tokio::test]
@@ -189,4 +189,85 @@ async fn an_encrypted_url_to_a_port_that_is_not_is_a_matter_of_tls() {
             failure.message
         );
     }
+}
+
+#[tokio::test]
+async fn the_handshake_carries_path_query_and_headers_as_configured() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/?in=url", listener.local_addr().unwrap());
+    let destination = destination(
+        &url,
+        &[
+            "path=/ws",
+            "query.room=a b",
+            "headers.X-API-Key=my-api-key",
+            "headers.eventtype=x",
+        ],
+    );
+    let request = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 4096];
+        let length = stream.read(&mut request).await.unwrap();
+        request.truncate(length);
+        String::from_utf8(request).unwrap()
+    };
+    let (_, request) = tokio::join!(failure(&*destination), request);
+    let (first, headers) = request.split_once("\r\n").unwrap();
+    assert_eq!(
+        first,
+        "GET /ws/?EIO=4&transport=websocket&in=url&room=a+b HTTP/1.1"
+    );
+    let headers = headers.to_ascii_lowercase();
+    assert!(
+        headers.contains("\r\nx-api-key: my-api-key\r\n"),
+        "{headers}"
+    );
+    assert!(!headers.contains("eventtype"), "{headers}");
+    assert!(!headers.contains("\r\norigin:"), "{headers}");
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_given_up_leaves_nothing_behind() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let destination = destination(&url, &["pool.max-total=1"]);
+    for _ in 0..3 {
+        let (stream, attempt) = {
+            let mut attempt = destination.connect();
+            tokio::select! {
+                link = &mut attempt => panic!("{:?}", link.err()),
+                accepted = listener.accept() => (accepted.unwrap().0, attempt),
+            }
+        };
+        drop(attempt);
+        let mut stream = stream;
+        let mut rest = Vec::new();
+        // The stream ends because the attempt was given up; a leak would make this wait.
+        let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
+        assert!(
+            ended.is_ok(),
+            "the connection of the attempt is still there"
+        );
+    }
+    destination.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_stops_in_order_ends_the_connection_and_comes_back() {
+    let server = Recorder::start(&[]).await;
+    let port = server.port.to_string();
+    let destination = destination(&server.url(), &[]);
+    let mut lane = Lane::connect(&*destination).await;
+    server.stop().await;
+    let Some(ConnectionEvent::Lost(failure)) = lane.next().await else {
+        panic!()
+    };
+    assert_eq!(failure.kind, ConnectFailureKind::Ended);
+    assert_eq!(lane.next().await, None);
+    let server = Recorder::start(&["--port", &port]).await;
+    let mut lane = Lane::connect(&*destination).await;
+    let last = lane.send([r#"{"id":"1"}"#]);
+    lane.confirmed(last).await;
+    assert_eq!(server.count().await, 1);
+    destination.close().await;
 }

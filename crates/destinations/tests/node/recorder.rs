@@ -64,6 +64,22 @@ impl Recorder {
             .unwrap()
     }
 
+    /// Waits until the server has received exactly so many events.
+    pub(crate) async fn counts(&self, events: u64) {
+        let counted = async {
+            let mut moments = interval(Duration::from_millis(20));
+            while self.count().await != events {
+                moments.tick().await;
+            }
+        };
+        let counted = timeout(PATIENCE, counted).await;
+        assert!(
+            counted.is_ok(),
+            "{} events, not {events}",
+            self.count().await
+        );
+    }
+
     /// Changes the running server.
     pub(crate) async fn change(&self, mode: Value) {
         let answer = self.ask("POST /mode", &mode.to_string()).await;
@@ -95,6 +111,18 @@ impl Recorder {
             .await
             .unwrap();
         assert!(status.success());
+    }
+
+    /// Ends the process in order.
+    pub(crate) async fn stop(mut self) {
+        let process = self.child.id().unwrap().to_string();
+        let status = Command::new("kill")
+            .args(["-TERM", &process])
+            .status()
+            .await
+            .unwrap();
+        assert!(status.success());
+        timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
     }
 
     /// Ends the process as a crash would.

@@ -1,55 +1,44 @@
-//! Who asks Keycloak: one HTTP client for all requests, and a token per realm of the client.
+//! Who asks Keycloak: one HTTP client for all requests, and one token per realm of the client.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::RequestBuilder;
-use serde::Deserialize;
-use tokio::time::Instant;
+use kete_credentials::http::{self, HttpError};
+use kete_credentials::oauth::{ClientAuth, ClientCredentials, TokenSource};
+use kete_credentials::tls::{self, TlsOptions};
 use url::Url;
 
 use super::settings::Keycloak;
 
-/// Why there is no token.
-#[derive(Debug, thiserror::Error)]
-#[error("no token from {endpoint}: {problem}")]
-pub(super) struct TokenFailure {
-    pub(super) endpoint: Url,
-    pub(super) problem: String,
-    /// Whether trying again soon may help.
-    pub(super) may_pass: bool,
-}
+/// How long a request for a token may take.
+const TOKEN_DEADLINE: Duration = Duration::from_secs(15);
 
-/// A bearer token.
-#[derive(Clone)]
-pub(super) struct Token(Arc<str>);
-
-/// The way to one Keycloak. Clones share the client and the tokens.
-#[derive(Clone)]
+/// The way to one Keycloak.
 pub(super) struct Access {
     http: reqwest::Client,
-    keycloak: Arc<Keycloak>,
-    tokens: Arc<Mutex<HashMap<String, Arc<Tokens>>>>,
+    keycloak: Keycloak,
+    tokens: Mutex<HashMap<String, Arc<TokenSource>>>,
 }
 
 impl Access {
-    pub(super) fn new(keycloak: &Keycloak) -> Result<Access, String> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth();
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .build()
-            .map_err(|error| error.to_string())?;
+    /// Asks nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// There are no certificates to trust.
+    pub(super) fn new(keycloak: &Keycloak) -> Result<Access, HttpError> {
+        let tls = tls::for_url(&keycloak.url, &TlsOptions::default())?;
+        let (http, tokens) = (http::client(tls)?, Mutex::default());
         Ok(Access {
             http,
-            keycloak: Arc::new(keycloak.clone()),
-            tokens: Arc::default(),
+            keycloak: keycloak.clone(),
+            tokens,
         })
+    }
+
+    pub(super) fn http(&self) -> &reqwest::Client {
+        &self.http
     }
 
     /// The address of something below Keycloak's own.
@@ -61,87 +50,66 @@ impl Access {
         url
     }
 
-    /// A request that the token allows.
-    pub(super) fn get(&self, url: Url, token: &Token) -> RequestBuilder {
-        self.http.get(url).bearer_auth(&token.0)
-    }
-
-    /// The tokens of the client in this realm.
-    pub(super) fn tokens(&self, realm: &str) -> Arc<Tokens> {
+    /// The tokens of the client in this realm, shared by all who ask.
+    pub(super) fn tokens(&self, realm: &str) -> Arc<TokenSource> {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || {
-            let endpoint = self.url(&["realms", realm, "protocol", "openid-connect", "token"]);
-            let (http, keycloak) = (self.http.clone(), Arc::clone(&self.keycloak));
-            Arc::new(Tokens {
-                http,
-                endpoint,
-                keycloak,
-                current: tokio::sync::Mutex::default(),
-            })
+        let source = tokens.entry(realm.to_owned()).or_insert_with(|| {
+            let credentials = ClientCredentials {
+                token_url: self.url(&["realms", realm, "protocol", "openid-connect", "token"]),
+                client_id: self.keycloak.client_id.clone(),
+                client_secret: self.keycloak.client_secret.clone(),
+                scopes: Vec::new(),
+                client_auth: ClientAuth::Basic,
+                deadline: TOKEN_DEADLINE,
+            };
+            Arc::new(TokenSource::new(credentials, self.http.clone()))
+        });
+        Arc::clone(source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kete_credentials::Secret;
+
+    use super::*;
+
+    fn access(url: &str) -> Access {
+        let keycloak = Keycloak {
+            url: Url::parse(url).unwrap(),
+            auth_realm: None,
+            client_id: "kete".to_owned(),
+            client_secret: Secret::new("hush".to_owned()),
         };
-        Arc::clone(tokens.entry(realm.to_owned()).or_insert_with(new))
+        Access::new(&keycloak).unwrap()
     }
-}
 
-/// The tokens of one client in one realm.
-pub(super) struct Tokens {
-    http: reqwest::Client,
-    endpoint: Url,
-    keycloak: Arc<Keycloak>,
-    current: tokio::sync::Mutex<Option<(Token, Instant)>>,
-}
-
-#[derive(Deserialize)]
-struct Issued {
-    access_token: String,
-    expires_in: Option<u64>,
-}
-
-impl Tokens {
-    pub(super) async fn current(&self) -> Result<Token, TokenFailure> {
-        let mut current = self.current.lock().await;
-        if let Some((token, until)) = &*current
-            && Instant::now() < *until
-        {
-            return Ok(token.clone());
+    #[test]
+    fn keycloak_may_stand_below_a_path_and_realms_may_have_any_name() {
+        for (base, expected) in [
+            ("http://host", "http://host/admin/realms/a%20b%2Fc/events"),
+            ("http://host/", "http://host/admin/realms/a%20b%2Fc/events"),
+            (
+                "http://host/auth",
+                "http://host/auth/admin/realms/a%20b%2Fc/events",
+            ),
+            (
+                "http://host/auth/",
+                "http://host/auth/admin/realms/a%20b%2Fc/events",
+            ),
+        ] {
+            let url = access(base).url(&["admin", "realms", "a b/c", "events"]);
+            assert_eq!(url.as_str(), expected, "{base}");
         }
-        let (token, until) = self.issue().await?;
-        *current = Some((token.clone(), until));
-        Ok(token)
     }
 
-    pub(super) async fn renewed(&self) -> Result<Token, TokenFailure> {
-        *self.current.lock().await = None;
-        self.current().await
-    }
-
-    async fn issue(&self) -> Result<(Token, Instant), TokenFailure> {
-        let failed = |problem: String, may_pass| TokenFailure {
-            endpoint: self.endpoint.clone(),
-            problem,
-            may_pass,
-        };
-        let secret = Some(&self.keycloak.client_secret);
-        let response = self
-            .http
-            .post(self.endpoint.clone())
-            .basic_auth(&self.keycloak.client_id, secret)
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body("grant_type=client_credentials")
-            .timeout(Duration::from_secs(15))
-            .send()
-            .await
-            .map_err(|error| failed(error.without_url().to_string(), true))?;
-        let status = response.status();
-        if !status.is_success() {
-            return Err(failed(status.to_string(), status.is_server_error()));
-        }
-        let issued: Issued = response
-            .json()
-            .await
-            .map_err(|error| failed(error.to_string(), true))?;
-        let lifetime = Duration::from_secs(issued.expires_in.unwrap_or(60));
-        let until = Instant::now() + lifetime * 4 / 5;
-        Ok((Token(issued.access_token.into()), until))
+    #[test]
+    fn pollers_of_one_realm_share_its_token() {
+        let access = access("http://host");
+        assert!(Arc::ptr_eq(&access.tokens("shop"), &access.tokens("shop")));
+        assert!(!Arc::ptr_eq(
+            &access.tokens("shop"),
+            &access.tokens("master")
+        ));
     }
 }

@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{DATE, RETRY_AFTER};
+use kete_credentials::http::causes;
+use kete_credentials::oauth::{Token, TokenSource};
 use reqwest::Response;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::Url;
 
-use super::access::{Access, Token, Tokens};
+use super::access::Access;
 use super::clock::ServerClock;
 use super::cursor::Request;
 use super::failures::PollError;
@@ -61,8 +63,8 @@ pub(super) struct Answer {
 
 /// The events of one kind of one realm, as the API offers them.
 pub(super) struct AdminApi {
-    access: Access,
-    tokens: Arc<Tokens>,
+    access: Arc<Access>,
+    tokens: Arc<TokenSource>,
     requests: Arc<Semaphore>,
     url: Url,
     realm: Arc<str>,
@@ -71,8 +73,8 @@ pub(super) struct AdminApi {
 
 impl AdminApi {
     pub(super) fn new(
-        access: Access,
-        tokens: Arc<Tokens>,
+        access: Arc<Access>,
+        tokens: Arc<TokenSource>,
         requests: Arc<Semaphore>,
         realm: &str,
         kind: EventKind,
@@ -119,11 +121,12 @@ impl AdminApi {
             .append_pair("direction", "asc")
             .append_pair("first", &first.to_string())
             .append_pair("max", &max.to_string());
-        let mut response = self.send(&url, &self.token().await?).await?;
+        let token = self.token().await?;
+        let mut response = self.send(&url, &token).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
-            // It may have been revoked, or Keycloak was set up anew: once is worth a try.
-            let token = self.tokens.renewed().await.map_err(PollError::Token)?;
-            response = self.send(&url, &token).await?;
+            // It was revoked, or Keycloak was set up anew: another token is worth one try.
+            self.tokens.refuse(&token).await;
+            response = self.send(&url, &self.token().await?).await?;
         }
         let response = expect_success(response).await?;
         let date = response
@@ -138,12 +141,16 @@ impl AdminApi {
     }
 
     async fn token(&self) -> Result<Token, PollError> {
-        self.tokens.current().await.map_err(PollError::Token)
+        self.tokens.token().await.map_err(PollError::Token)
     }
 
     async fn send(&self, url: &Url, token: &Token) -> Result<Response, PollError> {
-        let request = self.access.get(url.clone(), token).timeout(DEADLINE);
-        request.send().await.map_err(unreachable)
+        let request = self
+            .access
+            .http()
+            .get(url.clone())
+            .bearer_auth(token.reveal());
+        request.timeout(DEADLINE).send().await.map_err(unreachable)
     }
 }
 
@@ -156,6 +163,9 @@ async fn expect_success(response: Response) -> Result<Response, PollError> {
         StatusCode::NOT_FOUND => Err(PollError::NotFound),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => Err(busy(&response)),
         status if status.is_server_error() => Err(busy(&response)),
+        status if status.is_redirection() => Err(PollError::Redirected {
+            status: status.as_u16(),
+        }),
         status => {
             let body = read_body(response).await.unwrap_or_default();
             Err(PollError::Rejected {
@@ -193,17 +203,8 @@ async fn read_body(mut response: Response) -> Result<Vec<u8>, PollError> {
     Ok(body)
 }
 
-/// The reasons of an error, one in the other, without the URL, which would only repeat itself.
 fn unreachable(error: reqwest::Error) -> PollError {
-    let error = error.without_url();
-    let mut reasons = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(reason) = source {
-        reasons.push_str(": ");
-        reasons.push_str(&reason.to_string());
-        source = reason.source();
-    }
-    PollError::Unreachable(reasons)
+    PollError::Unreachable(causes(error))
 }
 
 /// The beginning of an error message of Keycloak, which holds no event.

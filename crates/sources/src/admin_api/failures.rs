@@ -6,11 +6,10 @@
 
 use std::time::Duration;
 
+use kete_credentials::oauth::TokenError;
 use rand::RngExt;
 use tokio::time::Instant;
 use tracing::{info, warn};
-
-use super::access::TokenFailure;
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -26,7 +25,7 @@ const SUMMARY_EVERY: Duration = Duration::from_secs(5 * 60);
 pub(super) enum PollError {
     /// There is no token to ask with.
     #[error("{0}")]
-    Token(TokenFailure),
+    Token(TokenError),
     /// A token that was just issued is refused.
     #[error(
         "401 even with a new token: does kete.keycloak.url name the Keycloak that issued it, and \
@@ -42,6 +41,12 @@ pub(super) enum PollError {
     /// There is no such realm, or no Keycloak.
     #[error("404: is the realm's name right, and does kete.keycloak.url have the right path?")]
     NotFound,
+    /// Keycloak, or what stands before it, is somewhere else.
+    #[error("{status}: a redirect; kete.keycloak.url must be the address that it leads to")]
+    Redirected {
+        /// The HTTP status.
+        status: u16,
+    },
     /// The request is refused in another way.
     #[error("{status}: {excerpt}; Keycloak must be 26.2 or later")]
     Rejected {
@@ -81,7 +86,7 @@ impl PollError {
     /// Whether trying again soon may help.
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            PollError::Token(failure) => failure.may_pass,
+            PollError::Token(error) => error.can_retry_help(),
             PollError::Busy { .. } | PollError::Unreachable(_) | PollError::Malformed(_) => true,
             _ => false,
         }
@@ -98,8 +103,9 @@ impl PollError {
 }
 
 /// Keeps count of failures in a row.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Failures {
+    first_wait: Duration,
     in_a_row: u32,
     since: Option<Instant>,
     last_kind: Option<(std::mem::Discriminant<PollError>, Option<u16>)>,
@@ -108,6 +114,18 @@ pub(super) struct Failures {
 }
 
 impl Failures {
+    /// None so far. After the first failure the wait is no longer than polling would rest.
+    pub(super) fn new(poll_interval: Duration) -> Failures {
+        Failures {
+            first_wait: poll_interval.min(FIRST_WAIT),
+            in_a_row: 0,
+            since: None,
+            last_kind: None,
+            last_said: None,
+            not_said: 0,
+        }
+    }
+
     /// Takes note of a failure, says what is worth saying, and returns how long to wait.
     pub(super) fn failed(&mut self, error: &PollError, realm: &str, events: &str) -> Duration {
         let now = Instant::now();
@@ -130,7 +148,7 @@ impl Failures {
             let failures = self.in_a_row;
             info!(realm, events, failures, after = ?since.elapsed(), "polling works again");
         }
-        *self = Failures::default();
+        *self = Failures::new(self.first_wait);
     }
 
     fn is_worth_saying(&mut self, error: &PollError, now: Instant) -> bool {
@@ -152,13 +170,16 @@ impl Failures {
             ..
         } = error
         {
-            return (*asked).clamp(FIRST_WAIT, LONGEST_ASKED);
+            return (*asked).clamp(self.first_wait, LONGEST_ASKED);
         }
         if !error.may_pass() {
             return SLOW_WAIT;
         }
         let doublings = self.in_a_row.saturating_sub(1).min(16);
-        let ceiling = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT);
+        let ceiling = self
+            .first_wait
+            .saturating_mul(1 << doublings)
+            .min(LONGEST_WAIT);
         // At random, so that many pollers do not come back in step; never quite at once.
         rand::rng().random_range(ceiling / 10..=ceiling)
     }
@@ -177,7 +198,7 @@ mod tests {
 
     #[test]
     fn waits_grow_to_a_ceiling_and_start_anew_after_a_success() {
-        let mut failures = Failures::default();
+        let mut failures = Failures::new(SUMMARY_EVERY);
         let mut longest = Duration::ZERO;
         for attempt in 0..40 {
             let wait = failures.failed(&busy(None), "shop", "user");
@@ -200,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_wait_that_the_server_asks_for_is_kept_within_bounds() {
-        let mut failures = Failures::default();
+        let mut failures = Failures::new(SUMMARY_EVERY);
         for (asked, waited) in [(7, 7), (0, 0), (100_000, 120)] {
             let wait = failures.failed(&busy(Some(Duration::from_secs(asked))), "shop", "user");
             assert_eq!(wait, Duration::from_secs(waited).max(FIRST_WAIT));
@@ -209,7 +230,7 @@ mod tests {
 
     #[test]
     fn what_needs_a_person_is_tried_slowly() {
-        let mut failures = Failures::default();
+        let mut failures = Failures::new(SUMMARY_EVERY);
         let rejected = PollError::Rejected {
             status: 400,
             excerpt: String::new(),
@@ -236,7 +257,7 @@ mod tests {
 
     #[test]
     fn the_first_of_a_kind_is_said_and_then_a_summary_now_and_then() {
-        let mut failures = Failures::default();
+        let mut failures = Failures::new(SUMMARY_EVERY);
         let now = Instant::now();
         let mut said = |status, at| {
             let error = PollError::Busy {

@@ -61,13 +61,14 @@ impl From<PollError> for Interrupted {
 
 impl Poller {
     pub(super) fn new(api: AdminApi, settings: Arc<Settings>, intake: Intake) -> Poller {
+        let failures = Failures::new(settings.poll_interval);
         Poller {
             api,
             settings,
             intake,
             state: None,
             receipts: Vec::new(),
-            failures: Failures::default(),
+            failures,
             complaints: Complaints::new(Instant::now()),
         }
     }

@@ -1,10 +1,10 @@
 //! What `kete.keycloak.*` and the section of an `admin-api` source say.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::time::Duration;
 
 use kete_config::{AnyKey, Key, KeyTable, NotYet, Scope, code};
+use kete_credentials::Secret;
 use kete_pipeline::SourceSection;
 use url::{Host, Url};
 
@@ -104,21 +104,12 @@ const LONGEST_OVERLAP: Duration = Duration::from_secs(60 * 60);
 const LARGEST_PAGE: u32 = 10_000;
 
 /// Where Keycloak is, and as whom to ask it.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Keycloak {
     pub(super) url: Url,
     pub(super) auth_realm: Option<String>,
     pub(super) client_id: String,
-    pub(super) client_secret: String,
-}
-
-impl fmt::Debug for Keycloak {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Keycloak")
-            .field("url", &self.url.as_str())
-            .finish_non_exhaustive()
-    }
+    pub(super) client_secret: Secret,
 }
 
 /// What to poll, and how.
@@ -185,7 +176,7 @@ impl Keycloak {
             url: url?,
             auth_realm,
             client_id: client_id?,
-            client_secret: client_secret?,
+            client_secret: Secret::new(client_secret?),
         })
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
 use kete_config::Setting;
 use kete_pipeline::FailureReason;
+use proptest::prelude::*;
 
 fn barrier() -> Confirmation {
     Confirmation::new(Confirm::Barrier, 1)
@@ -291,4 +292,119 @@ fn an_acknowledgement_of_one_loan_never_settles_an_event_of_another() {
         reports(&mut confirmation),
         [ConnectionEvent::Acknowledged { tickets: vec![1] }]
     );
+}
+
+/// What a connection goes through, as far as its confirmations are concerned.
+#[derive(Debug, Clone)]
+enum Step {
+    /// A batch of so many events is sent, every so manyth of which is too large.
+    Send { events: u64, too_large: u64 },
+    /// The server answers so many of the open questions at once.
+    Answer(usize),
+    /// The lane asks for a sign of life.
+    Probe,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let send = (1_u64..700, 2_u64..50);
+    let step = prop_oneof![
+        3 => send.prop_map(|(events, too_large)| Step::Send { events, too_large }),
+        3 => (1_usize..4).prop_map(Step::Answer),
+        1 => Just(Step::Probe),
+    ];
+    proptest::collection::vec(step, 1..40)
+}
+
+/// A server that answers questions in order, and what it has read.
+#[derive(Default)]
+struct Server {
+    /// The number of each open question, and the last ticket that was sent before it.
+    open: VecDeque<(u64, u64)>,
+    sent: u64,
+    sent_after_question: usize,
+}
+
+impl Server {
+    fn asked(&mut self, question: Question) {
+        let number = match question {
+            Question::Barrier(number) | Question::Flushed(number) | Question::Life(number) => {
+                number
+            }
+        };
+        self.open.push_back((number, self.sent));
+        self.sent_after_question = 0;
+    }
+
+    fn sent(&mut self, ticket: u64) {
+        self.sent = ticket;
+        self.sent_after_question += 1;
+    }
+}
+
+/// Checks reports against what the server has read.
+fn check_reports(confirmation: &mut Confirmation, read: u64, confirmed: &mut u64) {
+    for report in reports(confirmation) {
+        match report {
+            ConnectionEvent::Confirmed { through } => {
+                assert!(through > *confirmed, "nothing is confirmed twice");
+                assert!(
+                    through <= read,
+                    "{through} is confirmed, the server has read {read}"
+                );
+                *confirmed = through;
+            }
+            ConnectionEvent::Failed { .. } | ConnectionEvent::Proven => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_is_confirmed_that_was_not_read_and_in_the_end_everything_is(steps in steps()) {
+        let mut confirmation = barrier();
+        let (mut server, mut ticket, mut read, mut confirmed) = (Server::default(), 0, 0, 0);
+        let drain = std::iter::repeat_n(Step::Answer(1), 200);
+        for step in steps.into_iter().chain(drain) {
+            match step {
+                Step::Send { events, too_large: every } => {
+                    for _ in 0..events {
+                        ticket += 1;
+                        if ticket % every == 0 {
+                            confirmation.failed(ticket, too_large());
+                        } else {
+                            confirmation.sent(ticket);
+                            server.sent(ticket);
+                        }
+                        if let Some(question) = confirmation.question_if_many() {
+                            server.asked(question);
+                        }
+                        prop_assert!(server.sent_after_question < EVERY);
+                    }
+                    if let Some(question) = confirmation.question_after_batch() {
+                        server.asked(question);
+                    }
+                    prop_assert!(server.sent_after_question == 0 || !server.open.is_empty());
+                }
+                Step::Answer(count) => {
+                    // Answers are merged on their way, so that only the last one is seen.
+                    let count = count.min(server.open.len());
+                    let answered = server.open.drain(..count).next_back();
+                    let Some((number, through)) = answered else { continue };
+                    read = through;
+                    if let Some(question) = confirmation.answered(number) {
+                        server.asked(question);
+                    }
+                }
+                Step::Probe => {
+                    let question = confirmation.probe();
+                    server.asked(question);
+                }
+            }
+            check_reports(&mut confirmation, read, &mut confirmed);
+        }
+        prop_assert!(!confirmation.carries_events());
+        prop_assert!(!confirmation.waits_for_an_answer());
+        prop_assert_eq!(confirmed, server.sent);
+    }
 }

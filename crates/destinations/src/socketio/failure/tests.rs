@@ -181,3 +181,15 @@ fn too_large_is_permanent_and_says_both_sizes() {
     assert_eq!(reason, FailureReason::TooLarge);
     assert!(detail.starts_with("the packet has 1000010 bytes and the server takes 1000000;"));
 }
+
+#[test]
+fn a_server_that_hangs_up_on_a_barrier_leads_to_the_advice_to_choose_another() {
+    let asked = [BarrierKind::EnginePing];
+    let failure = hung_up_on_barrier("http://h", &asked, &CloseReason::Dropped);
+    assert_eq!(failure.kind, ConnectFailureKind::Ended);
+    assert_eq!(
+        failure.message,
+        "http://h: the connection ended without a WebSocket close when it was asked for a barrier \
+         (engine-ping); if that happens again, check barrier: engine-ping is for netty-socketio only"
+    );
+}

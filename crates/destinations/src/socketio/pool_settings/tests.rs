@@ -57,7 +57,8 @@ fn sizes_have_to_be_above_zero() {
 fn the_total_holds_the_idle_ones() {
     refused(
         &["pool.min-idle=5", "pool.max-total=4"],
-        "error[out-of-range]: --set: pool.max-total = \"4\"\n  it has to be at least pool.min-idle, \
+        "error[out-of-range]: --set: pool.max-total = \"4\"\n  it has to be at least \
+         pool.min-idle, \
          which is 5\n",
     );
     assert!(
@@ -128,15 +129,20 @@ fn keys_without_meaning_are_warnings_that_say_why() {
     assert!(plan.is_some());
     assert_eq!(
         said,
-        "warning[unused-key]: --set: pool.block-when-exhausted\n  this key has no effect here\n  events wait in the queue while \
+        "warning[unused-key]: --set: pool.block-when-exhausted\n  this key has no effect \
+         here\n  events wait in the queue while \
          all connections are full, as long as it takes\n\
-         warning[unused-key]: --set: pool.fairness\n  this key has no effect here\n  nobody competes for connections: a route \
+         warning[unused-key]: --set: pool.fairness\n  this key has no effect here\n  nobody \
+         competes for connections: a route \
          has one user, its lane\n\
-         warning[unused-key]: --set: pool.max-wait-seconds\n  this key has no effect here\n  events wait in the queue while all \
+         warning[unused-key]: --set: pool.max-wait-seconds\n  this key has no effect \
+         here\n  events wait in the queue while all \
          connections are full, as long as it takes\n\
-         warning[unused-key]: --set: pool.test-on-create\n  this key has no effect here\n  a new connection is always tested: it \
+         warning[unused-key]: --set: pool.test-on-create\n  this key has no effect here\n  a new \
+         connection is always tested: it \
          counts once the server has accepted the namespace\n\
-         warning[unused-key]: --set: pool.test-on-return\n  this key has no effect here\n  a connection is given back when the \
+         warning[unused-key]: --set: pool.test-on-return\n  this key has no effect here\n  a \
+         connection is given back when the \
          server has confirmed everything on it, which is a test\n"
     );
 }

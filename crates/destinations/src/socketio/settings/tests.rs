@@ -75,7 +75,8 @@ fn all_mistakes_come_out_together() {
 fn wrong_words_are_refused_with_the_right_ones() {
     refused(
         &["confirm=acks"],
-        "error[bad-value]: --set: confirm = \"acks\"\n  expected one of: barrier, ack, written, but \
+        "error[bad-value]: --set: confirm = \"acks\"\n  expected one of: barrier, ack, written, \
+         but \
          it is none of these\n  did you mean ack?\n",
     );
     refused(
@@ -201,7 +202,8 @@ fn tls_may_be_named_as_far_as_it_is_there() {
     assert!(settings.is_some());
     assert_eq!(
         said,
-        "warning[no-effect]: --set: tls.enabled = \"false\"\n  the url is encrypted, so TLS is used \
+        "warning[no-effect]: --set: tls.enabled = \"false\"\n  the url is encrypted, so TLS is \
+         used \
          all the same\n"
     );
 }
@@ -211,7 +213,8 @@ fn oauth_is_refused_unless_it_is_off() {
     assert_eq!(read_with(&["oauth.enabled=false"]).1, "");
     refused(
         &["oauth.enabled=true"],
-        "error[not-yet]: --set: oauth.enabled = \"true\"\n  OAuth cannot be used yet\n  until then, \
+        "error[not-yet]: --set: oauth.enabled = \"true\"\n  OAuth cannot be used yet\n  until \
+         then, \
          set headers.Authorization to a token that does not expire\n",
     );
 }
