@@ -12,6 +12,7 @@ use kete_event::Event;
 use kete_queue::{Draft, Header, Queue, Receipt, RejectReason, Target};
 use tokio::sync::{Mutex, RwLock, watch};
 use tokio::time::Instant;
+use tracing::warn;
 
 use crate::fullness::Fullness;
 use crate::repeats::Repeats;
@@ -139,11 +140,12 @@ impl Intake {
     }
 
     /// Takes a batch, waiting for room. Dropping the future before it resolves takes nothing.
-    /// A batch that can never fit is taken in parts.
+    /// A batch that can never fit is taken in parts; a single event that cannot is left out,
+    /// counted as bad, and said.
     ///
     /// # Errors
     ///
-    /// A single event can never fit, or kete is stopping.
+    /// kete is stopping.
     pub async fn submit(&self, batch: Batch) -> Result<Receipt, IntakeError> {
         let mut waiting = vec![batch];
         let mut receipt = Receipt::safe();
@@ -156,6 +158,7 @@ impl Intake {
                     let (first, second) = batch.halves();
                     waiting.extend([second, first]);
                 }
+                Err((IntakeError::TooBig(reason), batch)) => self.leave_out(&batch, &reason),
                 Err((IntakeError::Full(reason), batch)) => {
                     waiting.push(batch);
                     self.wait_for(&mut room, &reason).await?;
@@ -179,6 +182,14 @@ impl Intake {
             self.metrics.refused.inc_by(batch.drafts.len() as u64);
             error
         })
+    }
+
+    fn leave_out(&self, batch: &Batch, reason: &RejectReason) {
+        self.metrics.bad.inc_by(batch.drafts.len() as u64);
+        for draft in &batch.drafts {
+            let (source, id) = (&*self.source, &*draft.header.event_id);
+            warn!(source, id, %reason, "an event is too big for the queue and is left out");
+        }
     }
 
     /// Waits until something has left the queue. A source that is merely faster than a receiver

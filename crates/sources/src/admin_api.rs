@@ -88,7 +88,7 @@ impl AdminSource {
         })
     }
 
-    async fn poll_all(self, intake: Intake, stop: Stop) {
+    async fn poll_all(self, intake: Intake, stop: Stop) -> Result<(), SourceError> {
         let requests = Arc::new(Semaphore::new(REQUESTS_AT_ONCE));
         let mut pollers = JoinSet::new();
         for realm in &self.settings.realms {
@@ -101,7 +101,14 @@ impl AdminSource {
                 pollers.spawn(poller.run(stop.clone()));
             }
         }
-        while pollers.join_next().await.is_some() {}
+        while let Some(ended) = pollers.join_next().await {
+            // One that panicked polls nothing any more, and nobody would notice.
+            ended.map_err(|panic| SourceError {
+                name: intake.source().to_owned(),
+                problem: format!("a poller ended unexpectedly: {panic}"),
+            })?;
+        }
+        Ok(())
     }
 }
 
@@ -111,7 +118,7 @@ impl Source for AdminSource {
         intake: Intake,
         stop: Stop,
     ) -> BoxFuture<'static, Result<(), SourceError>> {
-        self.poll_all(intake, stop).map(Ok).boxed()
+        self.poll_all(intake, stop).boxed()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use reqwest::{Client, StatusCode};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -272,10 +272,7 @@ impl Kete {
                 .map(|line| line.text("error"))
                 .collect();
             let fits = |complaint: &&str| words.iter().all(|word| complaint.contains(word));
-            ensure!(
-                complaints.iter().any(fits),
-                "it says {complaints:?}"
-            );
+            ensure!(complaints.iter().any(fits), "it says {complaints:?}");
             Ok(())
         };
         eventually(&format!("a complaint with {words:?}"), said).await
@@ -388,16 +385,26 @@ impl Kete {
         Ok(ended)
     }
 
-    async fn wait_until_ready(&self) -> Result<()> {
-        eventually("kete is ready", async || {
-            let ready = self
-                .client
-                .get(format!("http://{}/health/ready", self.admin))
-                .send();
-            ready.await?.error_for_status()?;
-            Ok(())
+    async fn wait_until_ready(&mut self) -> Result<()> {
+        let ready = eventually("kete is ready", async || {
+            if self.process.has_ended()?.is_some() {
+                return Ok(false);
+            }
+            let url = format!("http://{}/health/ready", self.admin);
+            self.client.get(url).send().await?.error_for_status()?;
+            Ok(true)
         })
-        .await
+        .await?;
+        self.unless_ended(ready).await
+    }
+
+    /// An error with the log, if it has ended.
+    async fn unless_ended(&mut self, runs: bool) -> Result<()> {
+        if runs {
+            return Ok(());
+        }
+        let status = self.process.ended().await?;
+        bail!("kete has ended with {status}:\n{}", self.log_text())
     }
 
     /// The address in the line of the log with this message. Nobody waits for one that has ended.
@@ -408,13 +415,14 @@ impl Kete {
                 .iter()
                 .find(|line| line.text("message") == message)
             {
-                return Ok(Some(line.text("address").to_owned()));
+                return Ok(line.text("address").to_owned());
             }
             ensure!(self.process.has_ended()?.is_some(), "no such line");
-            Ok(None)
-        });
-        let found = found.await?;
-        found.ok_or_else(|| anyhow!("kete has ended:\n{}", self.log_text()))
+            Ok(String::new())
+        })
+        .await?;
+        self.unless_ended(!found.is_empty()).await?;
+        Ok(found)
     }
 }
 

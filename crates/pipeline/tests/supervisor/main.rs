@@ -274,6 +274,34 @@ async fn a_batch_larger_than_the_queue_is_taken_in_parts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_that_can_never_fit_is_left_out_and_its_neighbours_are_not() {
+    let mut machine = machine(Limits {
+        max_bytes: 2000,
+        ..ROOMY
+    });
+    let shelf = Shelf::default();
+    machine.supervisor.add_lane(lane("all", shelf.clone()));
+    let (source_end, intake) = hand();
+    machine
+        .supervisor
+        .add_source(source("hand", false, source_end));
+    let intake = intake.await.unwrap();
+    let huge = login("huge", &"x".repeat(3000));
+    let events = [login("1", "ann"), huge, login("2", "bob")];
+    let events: Vec<&str> = events.iter().map(String::as_str).collect();
+    submit(&intake, &events)
+        .await
+        .unwrap()
+        .settled()
+        .await
+        .unwrap();
+    assert_eq!(shelf.ids(), ["1", "2"]);
+    machine
+        .metric(r#"kete_source_events_bad_total{source="hand"} 1"#)
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_route_that_drops_its_oldest_does_not_touch_the_others() {
     let mut machine = machine(ROOMY);
     let (dead, well) = (Shelf::default(), Shelf::default());

@@ -134,9 +134,12 @@ impl Translator {
     fn item(&mut self) -> Result<bool, ExpressionError> {
         let place = self.cursor.place();
         if self.cursor.eat("\\Q") {
-            let atom = if self.quoted() { Atom::Solid } else { Atom::Fixed };
-            return self.repetition(atom).map(|is_empty| is_empty && atom == Atom::Fixed);
+            return match self.quoted() {
+                Some(last) => self.repetition(last, Atom::Solid).map(|_| false),
+                None => self.repetition(self.output.len(), Atom::Fixed),
+            };
         }
+        let start = self.output.len();
         let mut atom = Atom::Solid;
         match self.cursor.next() {
             Some('(') => atom = self.group()?,
@@ -160,19 +163,19 @@ impl Translator {
         if atom == Atom::Fixed {
             self.assertions += 1;
         }
-        self.repetition(atom)
+        self.repetition(start, atom)
     }
 
-    /// The text after `\Q`, up to `\E` or the end. Answers whether there was any. A repetition
-    /// after it belongs to its last character, since each is written as an expression of its own.
-    fn quoted(&mut self) -> bool {
-        let mut any = false;
+    /// The text after `\Q`, up to `\E` or the end. Answers where its last character was written;
+    /// a repetition belongs to that character alone.
+    fn quoted(&mut self) -> Option<usize> {
+        let mut last = None;
         while !self.cursor.eat("\\E") {
             let Some(character) = self.cursor.next() else { break };
-            any = true;
+            last = Some(self.output.len());
             self.literal(character);
         }
-        any
+        last
     }
 
     fn literal(&mut self, character: char) {
@@ -202,9 +205,9 @@ impl Translator {
         }
     }
 
-    /// The repetition that follows an atom, if there is one. Answers whether the whole may match
-    /// nothing.
-    fn repetition(&mut self, atom: Atom) -> Result<bool, ExpressionError> {
+    /// The repetition that follows the atom written at `start`, if there is one. Answers whether
+    /// the whole may match nothing.
+    fn repetition(&mut self, start: usize, atom: Atom) -> Result<bool, ExpressionError> {
         let place = self.cursor.place();
         let Some(symbol @ ('*' | '+' | '?' | '{')) = self.cursor.peek() else {
             return Ok(!matches!(atom, Atom::Solid | Atom::LineBreak));
@@ -233,9 +236,22 @@ impl Translator {
         } else if self.cursor.peek() == Some('+') {
             let what = "a possessive repetition such as 'a*+'";
             return Err(self.error(ExpressionProblem::NotTranslated(what)));
+        } else if is_unbounded {
+            self.hide_repetition(start);
         }
         let least_is_zero = matches!(symbol, '*' | '?') || count.starts_with("{0");
         Ok(least_is_zero || atom != Atom::Solid)
+    }
+
+    /// Puts the repetition written at `start` beside an alternative that never matches.
+    ///
+    /// Fancy-regex 0.20 rewrites `a+b*a+` to `a+(b+a+)?`, which accepts a single `a`; it does so
+    /// only where it sees the repetitions side by side.
+    fn hide_repetition(&mut self, start: usize) {
+        self.output.insert_str(start, "(?:");
+        self.output.push('|');
+        CharSet::empty().write(&mut self.output);
+        self.output.push(')');
     }
 
     /// The rest of `{n}`, `{n,}` or `{n,m}`.

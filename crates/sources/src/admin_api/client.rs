@@ -217,14 +217,4 @@ fn excerpt(body: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_excerpt_is_short_and_plain() {
-        let body = format!("a\u{1b}[2J\nb{}", "é".repeat(500));
-        let excerpt = excerpt(body.as_bytes());
-        assert!(excerpt.starts_with("a[2Jbé"), "{excerpt}");
-        assert_eq!(excerpt.chars().count(), EXCERPT_CHARS);
-    }
-}
+mod tests;

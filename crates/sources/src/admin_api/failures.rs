@@ -274,4 +274,46 @@ mod tests {
         assert!(!said(429, now + SUMMARY_EVERY));
         assert!(failures.is_worth_saying(&PollError::Forbidden, now));
     }
+
+    #[test]
+    fn every_failure_that_needs_a_person_names_the_way_out() {
+        let rejected = PollError::Rejected {
+            status: 400,
+            excerpt: "Invalid value for 'Date(From)'".to_owned(),
+        };
+        for (error, way_out) in [
+            (PollError::Unauthorized, "kete.keycloak.url"),
+            (PollError::Forbidden, "view-events"),
+            (PollError::NotFound, "realm's name"),
+            (PollError::Redirected { status: 302 }, "kete.keycloak.url"),
+            (rejected, "26.2"),
+            (PollError::TooLarge { limit: 7 }, "page-size"),
+            (PollError::NoIds, "26.2"),
+        ] {
+            assert!(!error.may_pass(), "{error}");
+            assert!(error.to_string().contains(way_out), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_may_pass_by_itself_is_told_from_what_does_not() {
+        let malformed = serde_json::from_str::<u8>("x").unwrap_err();
+        let token = |status| {
+            PollError::Token(TokenError::Refused {
+                endpoint: "http://host/token".to_owned(),
+                status,
+                error: "unauthorized_client".to_owned(),
+                description: String::new(),
+            })
+        };
+        for error in [
+            busy(None),
+            PollError::Unreachable("connection refused".to_owned()),
+            PollError::Malformed(malformed),
+            token(503),
+        ] {
+            assert!(error.may_pass(), "{error}");
+        }
+        assert!(!token(401).may_pass());
+    }
 }

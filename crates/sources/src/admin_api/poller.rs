@@ -103,7 +103,6 @@ impl Poller {
                 Err(Interrupted::Failed(error)) => self.failed(&error),
                 Err(Interrupted::Stopping) => return,
             };
-            self.settle();
             sleep(wait).await;
         }
     }
@@ -118,6 +117,7 @@ impl Poller {
         while let Some(asked) = request {
             let Answer { body, clock } = self.api.page(asked).await?;
             request = self.take_page(&body).await?;
+            self.settle();
             if let Some((known, _)) = &mut self.state {
                 *known = clock;
             }
@@ -267,5 +267,62 @@ fn name_realm<'e>(event: &mut Event<'e>, realm: &str) {
         && auth.realm_id == event.realm_id
     {
         auth.realm_name = Some(Cow::Owned(realm.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(json: &str) -> Stamp<'_> {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn rows_are_told_apart_by_id_and_ordered_by_time() {
+        let stamps = [
+            stamp(r#"{"id":"a","time":5,"type":"LOGIN"}"#),
+            stamp(r#"{"time":null,"id":"\u0062"}"#),
+        ];
+        let found = rows(&stamps).unwrap();
+        assert_eq!(found, [Row { id: "a", time: 5 }, Row { id: "b", time: 0 }]);
+    }
+
+    #[test]
+    fn one_row_without_an_id_spoils_the_page() {
+        for json in [
+            r#"{"time":5}"#,
+            r#"{"id":null,"time":5}"#,
+            r#"{"id":" ","time":5}"#,
+        ] {
+            let stamps = [stamp(r#"{"id":"a","time":5}"#), stamp(json)];
+            assert!(matches!(rows(&stamps), Err(PollError::NoIds)), "{json}");
+        }
+    }
+
+    #[test]
+    fn the_administrator_of_another_realm_keeps_that_realm() {
+        let realm_of_administrator = |auth: &str| {
+            let json = format!(
+                r#"{{"realmId":"i","operationType":"CREATE","resourceType":"USER",
+                    "authDetails":{auth}}}"#
+            );
+            let mut event = Event::parse(json.as_bytes()).unwrap();
+            name_realm(&mut event, "shop");
+            assert_eq!(event.realm_name.as_deref(), Some("shop"));
+            let Fields::Admin(admin) = &event.fields else {
+                panic!("an admin event")
+            };
+            let auth = admin.auth_details.as_ref().unwrap();
+            auth.realm_name.as_deref().map(str::to_owned)
+        };
+        assert_eq!(
+            realm_of_administrator(r#"{"realmId":"i"}"#).as_deref(),
+            Some("shop")
+        );
+        assert_eq!(realm_of_administrator(r#"{"realmId":"other"}"#), None);
+        assert_eq!(realm_of_administrator("{}"), None);
+        let named = r#"{"realmId":"i","realmName":"own"}"#;
+        assert_eq!(realm_of_administrator(named).as_deref(), Some("own"));
     }
 }

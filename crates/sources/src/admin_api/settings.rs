@@ -268,3 +268,67 @@ fn read_overlap(scope: &Scope<'_>) -> Option<i64> {
     }
     i64::try_from(overlap.as_millis()).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use kete_config::{Diagnostics, Loader};
+
+    use super::*;
+
+    fn read(settings: &[&str]) -> Settings {
+        let keycloak = [
+            "kete.keycloak.url=https://host",
+            "kete.keycloak.client-id=kete",
+            "kete.keycloak.client-secret=hush",
+            "kete.keycloak.realms=shop, master",
+        ];
+        let diagnostics = Diagnostics::new();
+        let all = keycloak.iter().chain(settings);
+        let loader = all.fold(Loader::new("kete"), |loader, set| loader.set(*set));
+        let settings = loader.load(&diagnostics);
+        let scope = settings.scope("kete.sources.a", &diagnostics);
+        let section = SourceSection {
+            name: "a",
+            scope: &scope,
+            settings: &settings,
+            diagnostics: &diagnostics,
+        };
+        let read = Settings::read(&section);
+        assert_eq!(diagnostics.to_string(), "");
+        read.unwrap()
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_reference() {
+        let settings = read(&[]);
+        assert_eq!(settings.realms, ["shop", "master"]);
+        assert_eq!(settings.poll_interval, Duration::from_secs(2));
+        assert_eq!((settings.page_size, settings.overlap), (500, 30_000));
+        assert_eq!(settings.start_from, StartFrom::Now);
+        assert!(settings.ignore_own_client && settings.user_events && settings.admin_events);
+    }
+
+    #[test]
+    fn a_source_may_have_realms_of_its_own() {
+        assert_eq!(read(&["kete.sources.a.realms=other"]).realms, ["other"]);
+        assert_eq!(read(&["kete.sources.a.realms="]).realms, ["shop", "master"]);
+    }
+
+    #[test]
+    fn the_client_logs_in_to_the_realm_it_polls_unless_told_otherwise() {
+        assert_eq!(read(&[]).auth_realm("shop"), "shop");
+        assert_eq!(
+            read(&["kete.keycloak.auth-realm=master"]).auth_realm("shop"),
+            "master"
+        );
+    }
+
+    #[test]
+    fn the_secret_is_never_printed() {
+        let printed = format!("{:?}", read(&[]));
+        assert!(
+            printed.contains("shop") && !printed.contains("hush"),
+            "{printed}"
+        );
+    }
+}

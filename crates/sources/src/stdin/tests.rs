@@ -210,3 +210,52 @@ async fn input_that_cannot_be_read_ends_the_job_after_what_was_read() {
         "{failure}"
     );
 }
+
+#[tokio::test]
+async fn large_events_go_in_batches_that_the_queue_can_take() {
+    let padding = "x".repeat(100_000);
+    let large = |id: usize| {
+        format!(r#"{{"id":"{id}","type":"LOGIN","details":{{"padding":"{padding}"}}}}"#)
+    };
+    let input: Vec<String> = (0..50).map(large).collect();
+    let limits = Limits {
+        max_bytes: 1 << 20,
+        ..ROOMY
+    };
+    let collected = Collector::confirming();
+    let rules = RouteRules::default();
+    let source = stdin(text(input.join("\n")));
+    let pipeline = Pipeline::with(source, true, limits, collected.clone(), rules);
+    assert!(pipeline.ended().await.is_success());
+    assert_eq!(
+        collected.ids(),
+        (0..50).map(|id| id.to_string()).collect::<Vec<_>>()
+    );
+}
+
+#[tokio::test]
+async fn an_event_that_can_never_fit_is_left_out_and_counted() {
+    let padding = "x".repeat(100_000);
+    let large = format!(r#"{{"id":"2","type":"LOGIN","details":{{"padding":"{padding}"}}}}"#);
+    let (sender, input) = pipe();
+    let limits = Limits {
+        max_bytes: 50_000,
+        ..ROOMY
+    };
+    let collected = Collector::confirming();
+    let rules = RouteRules::default();
+    let pipeline = Pipeline::with(stdin(input), true, limits, collected.clone(), rules);
+    sender.send((event(1) + "\n").into_bytes()).unwrap();
+    collected.events(1).await;
+    sender.send((large + "\n").into_bytes()).unwrap();
+    while pipeline.telemetry().bad.get() == 0 {
+        tokio::task::yield_now().await;
+    }
+    sender.send((event(3) + "\n").into_bytes()).unwrap();
+    drop(sender);
+    let report = pipeline.ended().await;
+    assert_eq!(
+        (collected.ids(), report.bad),
+        (vec!["1".to_owned(), "3".to_owned()], 1)
+    );
+}

@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use super::answer::Receiver;
 use crate::complaints::Complaints;
@@ -70,7 +70,11 @@ pub(super) async fn serve(listener: TcpListener, receiver: Arc<Receiver>, stop: 
                     drop(slot);
                 });
             }
-            Some(_ended) = connections.join_next() => {}
+            Some(ended) = connections.join_next() => {
+                if let Err(panic) = ended {
+                    error!(%panic, "a connection ended unexpectedly");
+                }
+            }
         }
     }
     drop(listener);

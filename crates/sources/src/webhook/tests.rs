@@ -1,127 +1,20 @@
 //! The webhook over real connections.
 
+mod fixture;
+
 use std::io;
 
-use kete_pipeline::Report;
 use kete_queue::Limits;
-use kete_routes::RouteRules;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use self::fixture::{Fixture, bound, parse_reply, post, read_reply, settings, start, start_with};
 use super::*;
-use crate::testing::{Collector, Pipeline, ROOMY, SOON, only};
+use crate::testing::{Collector, Pipeline, ROOMY, only};
 
 const LOGIN: &str = r#"{"id":"1","type":"LOGIN"}"#;
 const LOGOUT: &str = r#"{"id":"2","type":"LOGOUT"}"#;
-
-struct Fixture {
-    pipeline: Pipeline,
-    address: SocketAddr,
-}
-
-/// An answer, or what came of it before the connection ended.
-#[derive(Debug)]
-struct Reply {
-    status: u16,
-    head: String,
-    body: Value,
-}
-
-fn settings() -> Settings {
-    Settings {
-        bind: SocketAddr::from(([127, 0, 0, 1], 0)),
-        path: "/events".to_owned(),
-        max_body_size: 1 << 20,
-        respond_when: RespondWhen::Safe,
-        respond_timeout: SOON,
-        realm_names: RealmNames::always("shop"),
-    }
-}
-
-async fn bound(settings: Settings) -> Webhook {
-    Plan {
-        name: Arc::from("test"),
-        settings,
-    }
-    .bind()
-    .await
-    .unwrap()
-}
-
-async fn start(settings: Settings) -> Fixture {
-    start_with(settings, Bounds::default(), ROOMY, Collector::confirming()).await
-}
-
-async fn start_with(
-    settings: Settings,
-    bounds: Bounds,
-    limits: Limits,
-    collected: Collector,
-) -> Fixture {
-    let webhook = Webhook {
-        bounds,
-        ..bound(settings).await
-    };
-    let address = webhook.listener.local_addr().unwrap();
-    let pipeline = Pipeline::with(webhook, false, limits, collected, RouteRules::default());
-    Fixture { pipeline, address }
-}
-
-fn post(body: impl AsRef<[u8]>) -> Vec<u8> {
-    let body = body.as_ref();
-    let mut request = format!(
-        "POST /events HTTP/1.1\r\nHost: kete\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    )
-    .into_bytes();
-    request.extend_from_slice(body);
-    request
-}
-
-impl Fixture {
-    async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).await.unwrap()
-    }
-
-    /// Sends bytes and reads until the connection ends.
-    async fn exchange(&self, request: impl AsRef<[u8]>) -> Reply {
-        let mut stream = self.connect().await;
-        stream.write_all(request.as_ref()).await.unwrap();
-        read_reply(&mut stream).await
-    }
-
-    async fn post(&self, body: impl AsRef<[u8]>) -> Reply {
-        self.exchange(post(body)).await
-    }
-
-    async fn stopped(self) -> Report {
-        self.pipeline.stopped().await
-    }
-}
-
-async fn read_reply(stream: &mut TcpStream) -> Reply {
-    let mut bytes = Vec::new();
-    let read = tokio::time::timeout(SOON, stream.read_to_end(&mut bytes)).await;
-    read.expect("the connection ends").unwrap();
-    parse_reply(&bytes)
-}
-
-fn parse_reply(bytes: &[u8]) -> Reply {
-    let text = String::from_utf8(bytes.to_vec()).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .unwrap_or(0);
-    let body = serde_json::from_str(body).unwrap_or(Value::Null);
-    Reply {
-        status,
-        head: head.to_lowercase(),
-        body,
-    }
-}
 
 #[tokio::test]
 async fn one_event_an_array_and_lines_are_taken() {

@@ -111,23 +111,31 @@ async fn a_network_that_swallows_everything_is_noticed_and_loses_nothing() -> Re
 
 #[tokio::test]
 async fn node_restarted_gracefully_loses_nothing() -> Result<()> {
-    restarts_lose_nothing(Kind::Node).await
+    restarts_lose_nothing(Kind::Node, "barrier").await
 }
 
 #[tokio::test]
 async fn python_restarted_gracefully_loses_nothing() -> Result<()> {
-    restarts_lose_nothing(Kind::Python).await
+    restarts_lose_nothing(Kind::Python, "barrier").await
 }
 
+/// While it closes, socketioxide 0.18 answers pings and throws away events: it takes its
+/// namespaces away before it closes its connections. Only acknowledgements tell.
 #[tokio::test]
-async fn socketioxide_restarted_gracefully_loses_nothing() -> Result<()> {
-    restarts_lose_nothing(Kind::Oxide).await
+async fn with_acknowledgements_socketioxide_restarted_gracefully_loses_nothing() -> Result<()> {
+    restarts_lose_nothing(Kind::Oxide, "ack").await
 }
 
-async fn restarts_lose_nothing(kind: Kind) -> Result<()> {
+async fn restarts_lose_nothing(kind: Kind, confirm: &str) -> Result<()> {
     let events = generate(5, 200, 4_000);
-    let mut server = ServerPlan::new(kind).start().await?;
-    let route = to_socketio("all", &server.url(), SEVERAL_CONNECTIONS);
+    let mut plan = ServerPlan::new(kind);
+    if confirm == "ack" {
+        plan = plan.with("ack", "after-write");
+    }
+    let mut server = plan.start().await?;
+    let confirm = format!("destination.confirm={confirm}");
+    let keys = [SEVERAL_CONNECTIONS, &[confirm.as_str()]].concat();
+    let route = to_socketio("all", &server.url(), &keys);
     let mut kete = Kete::run(&[from_stdin(), route]).await?;
 
     for part in events.chunks(events.len() / 4) {

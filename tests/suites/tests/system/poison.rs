@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use kete_suites::{
-    Kete, Sample, Server, check_delivery, check_each_once, from_stdin, generate, sample_with,
-    sockets, to_socketio,
+    Kete, Sample, Server, ServerPlan, check_delivery, check_each_once, from_stdin, generate,
+    sample_with, sockets, to_socketio,
 };
 use serde_json::Value;
 
@@ -46,15 +46,31 @@ async fn an_event_larger_than_the_server_takes_is_given_up_alone() -> Result<()>
     Ok(())
 }
 
+/// Nobody checks the size here but the server, which closes the connection when it reads it.
 #[tokio::test]
-async fn an_event_that_ends_the_connection_each_time_is_given_up_alone() -> Result<()> {
-    let good = generate(32, 20, 400);
+async fn with_barriers_an_event_that_ends_the_connection_each_time_is_given_up_alone() -> Result<()>
+{
+    let poison = sample_with(&"x".repeat(30_000), USER, 10_000, 10_000);
+    let server = Server::node().with("max-http-buffer-size", 20_000);
+    poison_is_given_up(poison, server, "destination.max-payload=off").await
+}
+
+/// The server's handler ends it, which a barrier would not tell: the event has been read.
+#[tokio::test]
+async fn with_acknowledgements_an_event_that_ends_the_connection_each_time_is_given_up_alone()
+-> Result<()> {
     let poison = sample_with("this-ends-the-connection", USER, 10_000, 10_000);
     let server = Server::node()
-        .with("drop-on", "this-ends-the-connection")
-        .start()
-        .await?;
+        .with("ack", "after-write")
+        .with("drop-on", "this-ends-the-connection");
+    poison_is_given_up(poison, server, "destination.confirm=ack").await
+}
+
+async fn poison_is_given_up(poison: Sample, server: ServerPlan, key: &str) -> Result<()> {
+    let good = generate(32, 20, 400);
+    let server = server.start().await?;
     let keys = [
+        key,
         "retry.max-attempts=2",
         "retry.wait-duration=100ms",
         "destination.pool.max-total=4",

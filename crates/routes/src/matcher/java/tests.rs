@@ -119,6 +119,8 @@ fn expressions_mean_what_they_mean_in_java() {
         (".*(?<!_ERROR)", &["LOGIN"], &["LOGIN_ERROR"]),
         (".*(?<=_ERROR)", &["LOGIN_ERROR"], &["LOGIN"]),
         ("(?<=a|bc)d", &[], &["d", "ad"]),
+        ("a+(?:(?=b)b)*a+", &["aa", "aba"], &["a", "b"]),
+        ("(?:a+(?:(?=b)b)*a+)*c", &["aac", "c"], &["ac"]),
         (r"(\w)\1", &["aa", "aA"], &["ab"]),
         (r"(?<x>é)\k<x>", &["éé"], &["éÉ"]),
         (r"(k)\1", &["kK"], &["k\u{212A}"]),
