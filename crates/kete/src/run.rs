@@ -29,7 +29,7 @@ use signals::Signals;
 /// The kind of destination that ends with its reader.
 const STDOUT: &str = "stdout";
 /// Two are enough: one lane is one task, and each more costs memory even when it is idle.
-const MAX_WORKERS: usize = 1;
+const MAX_WORKERS: usize = 2;
 /// Threads for what blocks: standard input, dead letters, names that are looked up.
 const MAX_BLOCKING_THREADS: usize = 16;
 

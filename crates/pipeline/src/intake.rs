@@ -23,6 +23,11 @@ use crate::{Stop, Telemetry};
 /// How long a source waits for room before that is said.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How far ahead of the fastest route a source that can wait may be, in bytes. More would only fill
+/// memory: the routes' windows are full. What is slower than the fastest route does not count, so
+/// that a dead route does not hold the others up before the queue is full.
+const AHEAD: u64 = 6 << 20;
+
 /// Why a batch was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -152,6 +157,11 @@ impl Intake {
         let mut room = self.shared.queue.room();
         while let Some(batch) = waiting.pop() {
             room.mark_unchanged();
+            if self.is_ahead() {
+                waiting.push(batch);
+                self.room_or_stop(&mut room).await?;
+                continue;
+            }
             match self.offer(batch).await {
                 Ok(taken) => receipt = receipt.and(&taken),
                 Err((IntakeError::TooBig(_), batch)) if batch.drafts.len() > 1 => {
@@ -202,13 +212,28 @@ impl Intake {
         let mut patience = pin!(tokio::time::sleep(PATIENCE));
         loop {
             tokio::select! {
-                changed = room.changed() => return changed.map_err(|_| IntakeError::Stopping),
-                () = self.shared.stop.requested() => return Err(IntakeError::Stopping),
+                waited = self.room_or_stop(room) => return waited,
                 () = &mut patience, if !patience.is_elapsed() => {
                     self.shared.fullness.say_refused(&self.source, reason);
                 }
             }
         }
+    }
+
+    async fn room_or_stop(&self, room: &mut watch::Receiver<u64>) -> Result<(), IntakeError> {
+        tokio::select! {
+            changed = room.changed() => changed.map_err(|_| IntakeError::Stopping),
+            () = self.shared.stop.requested() => Err(IntakeError::Stopping),
+        }
+    }
+
+    /// Whether every route has as much before it as it can use. A durable queue is there to take
+    /// what comes, whatever the routes do.
+    fn is_ahead(&self) -> bool {
+        let routes = self.shared.router.now();
+        let lag = |entry: &crate::RouterEntry| self.shared.queue.lag(entry.consumer).bytes;
+        let least = routes.entries().iter().map(lag).min();
+        !self.shared.queue.durable() && least.is_some_and(|least| least > AHEAD)
     }
 
     async fn offer(&self, batch: Batch) -> Result<Receipt, (IntakeError, Batch)> {

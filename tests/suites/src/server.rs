@@ -265,20 +265,24 @@ impl Server {
 
     /// Everything it recorded, in order of arrival. A line that a kill cut off is no arrival.
     ///
+    /// What a server has read it handles a moment later; a server that runs is therefore asked
+    /// something first, which it answers when it has.
+    ///
     /// # Errors
     ///
     /// The record cannot be read.
-    pub fn arrivals(&self) -> Result<Vec<Arrival>> {
+    pub async fn arrivals(&self) -> Result<Vec<Arrival>> {
+        if self.process.is_some() {
+            let count = http::client()?.get(format!("{}/count", self.url()));
+            count.send().await?.error_for_status()?;
+        }
         let text = std::fs::read(self.record()).context("the server's record")?;
         let whole = text
             .iter()
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |end| end + 1);
-        text[..whole]
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-            .map(arrival)
-            .collect()
+        let lines = text[..whole].split(|byte| *byte == b'\n');
+        lines.filter(|line| !line.is_empty()).map(arrival).collect()
     }
 
     /// Waits until so many different events have arrived.
@@ -288,7 +292,7 @@ impl Server {
     /// They do not.
     pub async fn wait_for(&self, count: usize) -> Result<Vec<Arrival>> {
         eventually(&format!("the arrival of {count} events"), async || {
-            let arrivals = self.arrivals()?;
+            let arrivals = self.arrivals().await?;
             let found = crate::arrived(&arrivals).len();
             ensure!(found >= count, "there are {found}");
             Ok(arrivals)

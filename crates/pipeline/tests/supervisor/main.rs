@@ -323,7 +323,7 @@ async fn a_route_that_drops_its_oldest_does_not_touch_the_others() {
     let intake = intake.await.unwrap();
     let mut receipts = Vec::new();
     for number in 0..100 {
-        let event = login(&number.to_string(), &number.to_string());
+        let event = login(&number.to_string(), "ann");
         receipts.push(submit(&intake, &[&event]).await.unwrap());
     }
     machine

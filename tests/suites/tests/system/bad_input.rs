@@ -66,7 +66,7 @@ async fn bad_lines_are_named_counted_and_skipped() -> Result<()> {
         !kete.log_text().contains(&events[0].id),
         "what was in a bad line is in the log"
     );
-    let arrivals = server.arrivals()?;
+    let arrivals = server.arrivals().await?;
     check_delivery(good, &arrivals)?;
     check_each_once(&arrivals)
 }
@@ -107,7 +107,7 @@ async fn an_endless_line_is_named_counted_and_takes_no_memory() -> Result<()> {
         line.number("line") == 21 && line.text("reason").contains("max-line-size=1MiB")
     });
     ensure!(named, "the line is not named");
-    check_delivery(&events, &server.arrivals()?)
+    check_delivery(&events, &server.arrivals().await?)
 }
 
 #[tokio::test]

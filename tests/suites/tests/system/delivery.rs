@@ -41,7 +41,7 @@ async fn ten_thousand_events_arrive(kind: Kind) -> Result<()> {
         "{:?}",
         ended.summary()
     );
-    let arrivals = server.arrivals()?;
+    let arrivals = server.arrivals().await?;
     check_delivery(&events, &arrivals)?;
     check_each_once(&arrivals)?;
     ensure!(

@@ -122,7 +122,7 @@ async fn deliver(
     let mut kete = Kete::run(&[from_stdin(), route, added.to_owned()]).await?;
     kete.feed_events(&events).await?;
     kete.finish().await?;
-    let arrivals = server.arrivals()?;
+    let arrivals = server.arrivals().await?;
     check_delivery(&events, &arrivals)?;
     Ok(arrivals)
 }

@@ -29,7 +29,7 @@ async fn connections_that_are_cut_at_random_lose_nothing() -> Result<()> {
         kete.feed_events(&events).await?;
         kete.finish().await?;
 
-        check_delivery(&events, &server.arrivals()?)?;
+        check_delivery(&events, &server.arrivals().await?)?;
         ensure!(
             relay.cuts_done() >= 6,
             "only {} connections were cut",
@@ -59,7 +59,7 @@ async fn all_connections_reset_again_and_again_lose_nothing() -> Result<()> {
     }
     kete.finish().await?;
 
-    check_delivery(&events, &server.arrivals()?)?;
+    check_delivery(&events, &server.arrivals().await?)?;
     ensure!(kete.dead_letters()?.is_empty(), "an event was given up");
     Ok(())
 }
@@ -83,7 +83,7 @@ async fn a_server_that_freezes_beyond_its_ping_timeout_gets_everything_afterward
     server.thaw()?;
     kete.finish().await?;
 
-    check_delivery(&events, &server.arrivals()?)
+    check_delivery(&events, &server.arrivals().await?)
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn a_network_that_swallows_everything_is_noticed_and_loses_nothing() -> Re
     relay.swallow(false);
     kete.finish().await?;
 
-    check_delivery(&events, &server.arrivals()?)
+    check_delivery(&events, &server.arrivals().await?)
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn restarts_lose_nothing(kind: Kind, confirm: &str) -> Result<()> {
     }
     kete.finish().await?;
 
-    check_delivery(&events, &server.arrivals()?)?;
+    check_delivery(&events, &server.arrivals().await?)?;
     ensure!(kete.dead_letters()?.is_empty(), "an event was given up");
     Ok(())
 }
@@ -196,7 +196,7 @@ async fn kills_lose_nothing(kind: Kind) -> Result<()> {
     kete.feed_events(parts[kills]).await?;
     kete.finish().await?;
 
-    check_delivery(&events, &server.arrivals()?)?;
+    check_delivery(&events, &server.arrivals().await?)?;
     ensure!(kete.dead_letters()?.is_empty(), "an event was given up");
     Ok(())
 }

@@ -57,7 +57,7 @@ async fn every_event_of_a_real_keycloak_arrives_once_and_without_secrets() -> Re
     let ended = kete.ended().await?;
 
     ensure!(ended.code == 0, "kete ended with {}", ended.code);
-    let arrivals = server.arrivals()?;
+    let arrivals = server.arrivals().await?;
     check_each_once(&arrivals)?;
     same_events(&reported, &arrivals)?;
     let names: Vec<&str> = arrivals

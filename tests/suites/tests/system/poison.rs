@@ -30,7 +30,7 @@ async fn an_event_larger_than_the_server_takes_is_given_up_alone() -> Result<()>
         "a job with a dead letter ended with {}",
         ended.code
     );
-    let arrivals = server.arrivals()?;
+    let arrivals = server.arrivals().await?;
     check_delivery(&good, &arrivals)?;
     check_each_once(&arrivals)?;
     ensure!(
@@ -86,7 +86,7 @@ async fn poison_is_given_up(poison: Sample, server: ServerPlan, key: &str) -> Re
         "a job with a dead letter ended with {}",
         ended.code
     );
-    check_delivery(&good, &server.arrivals()?)?;
+    check_delivery(&good, &server.arrivals().await?)?;
     let letter = only_dead_letter(&kete, &poison)?;
     ensure!(
         letter["reason"] == "connection_ended",
@@ -126,7 +126,7 @@ async fn an_event_that_the_receiver_refuses_is_given_up_alone() -> Result<()> {
         "a job with a dead letter ended with {}",
         ended.code
     );
-    let arrivals = server.arrivals()?;
+    let arrivals = server.arrivals().await?;
     check_delivery(&good, &arrivals)?;
     check_each_once(&arrivals)?;
     let letter = only_dead_letter(&kete, &refused)?;

@@ -199,7 +199,7 @@ async fn a_server_that_answers_no_barrier_is_named_and_events_wait() -> Result<(
     ];
     waiting.complains(&words, "no_confirmation").await?;
     ensure!(
-        server.arrivals()?.is_empty(),
+        server.arrivals().await?.is_empty(),
         "events were sent that nobody could confirm"
     );
     server.become_another(Server::node()).await?;
@@ -247,7 +247,7 @@ impl Waiting {
             self.kete.dead_letters()?.is_empty(),
             "an event was given up"
         );
-        let arrivals = server.arrivals()?;
+        let arrivals = server.arrivals().await?;
         check_delivery(&self.events, &arrivals)?;
         Ok(arrivals)
     }

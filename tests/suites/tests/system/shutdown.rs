@@ -57,7 +57,7 @@ async fn stop_while_posting(respond_when: &str) -> Result<()> {
     ensure!(ended.code == 0, "it ended with {}", ended.code);
     let mut accepted = vec![events[0].clone()];
     accepted.extend(posted.into_iter().flatten());
-    let arrivals = server.arrivals()?;
+    let arrivals = server.arrivals().await?;
     let there = arrived(&arrivals);
     let missing = accepted
         .iter()
@@ -118,7 +118,7 @@ async fn what_was_read_from_a_pipe_before_sigterm_is_delivered() -> Result<()> {
         (100..events.len()).contains(&forwarded),
         "{forwarded} events were taken"
     );
-    let arrivals: Vec<Arrival> = server.arrivals()?;
+    let arrivals: Vec<Arrival> = server.arrivals().await?;
     check_delivery(&events[..forwarded], &arrivals)
 }
 

@@ -29,7 +29,7 @@ async fn while_one_server_is_away_the_other_gets_everything_up_to_the_bound() ->
         now.forwarded("live") == all
     })
     .await?;
-    check_delivery(accepted, &live.arrivals()?)?;
+    check_delivery(accepted, &live.arrivals().await?)?;
     let metrics = kete.metrics().await?;
     ensure!(
         metrics.lag("away") == all,
@@ -49,7 +49,7 @@ async fn while_one_server_is_away_the_other_gets_everything_up_to_the_bound() ->
     let back = Server::node().start_on(away).await?;
     kete.wait_until("both have all of it", |now| now.forwarded("away") == all)
         .await?;
-    check_delivery(accepted, &back.arrivals()?)?;
+    check_delivery(accepted, &back.arrivals().await?)?;
     let next = events[accepted.len()].json.clone();
     ensure!(
         kete.post(next).await?.is_success(),
@@ -91,8 +91,8 @@ async fn a_route_that_drops_its_oldest_events_holds_up_nobody() -> Result<()> {
 
     let back = Server::node().start_on(away).await?;
     let ended = kete.finish().await?;
-    check_delivery(&events, &live.arrivals()?)?;
-    let arrivals = back.arrivals()?;
+    check_delivery(&events, &live.arrivals().await?)?;
+    let arrivals = back.arrivals().await?;
     let survivors = first_arrivals(&arrivals).len();
     let dropped = usize::try_from(ended.summary()?.number("dropped"))?;
     ensure!(survivors > 0, "nothing survived");
