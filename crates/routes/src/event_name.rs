@@ -24,8 +24,14 @@ const MAX_BYTES: usize = 1024;
 
 /// Names that Socket.IO clients and servers emit themselves. `connect` to `disconnecting` are
 /// refused by the Node server's `emit`, the last two are Node's own listener events.
-const RESERVED: [&str; 6] =
-    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
+const RESERVED: [&str; 6] = [
+    "connect",
+    "connect_error",
+    "disconnect",
+    "disconnecting",
+    "newListener",
+    "removeListener",
+];
 
 /// A compiled event name.
 #[derive(Debug)]
@@ -163,7 +169,10 @@ impl EventName {
         }
         if text.contains("{{") || text.contains("{%") {
             let (template, hints) = Template::compile(text)?;
-            return Ok(EventName { form: Form::Template(Box::new(template)), hints });
+            return Ok(EventName {
+                form: Form::Template(Box::new(template)),
+                hints,
+            });
         }
         let (pattern, hints) = Pattern::compile(text, unresolved)?;
         let form = match pattern.into_constant() {
@@ -225,9 +234,10 @@ impl EventNameHint {
     /// What to do about it, for a diagnostic's help line.
     pub fn help(&self) -> Option<String> {
         match self {
-            EventNameHint::UnknownVariable { nearest: Some(nearest), .. } => {
-                Some(format!("did you mean ${{{nearest}}}?"))
-            }
+            EventNameHint::UnknownVariable {
+                nearest: Some(nearest),
+                ..
+            } => Some(format!("did you mean ${{{nearest}}}?")),
             EventNameHint::UnknownVariable { nearest: None, .. } => Some(
                 "variables are kind, realm, eventType, resourceType, operationType or result \
                  with LowerCase, UpperCase, KebabCase, PascalCase or CamelCase after it"
@@ -237,9 +247,7 @@ impl EventNameHint {
             EventNameHint::DollarInTemplate => {
                 Some("the variables are there too: write {{ realmLowerCase }}".to_owned())
             }
-            EventNameHint::UnknownField { nearest, .. } => {
-                Some(format!("did you mean {nearest}?"))
-            }
+            EventNameHint::UnknownField { nearest, .. } => Some(format!("did you mean {nearest}?")),
         }
     }
 }

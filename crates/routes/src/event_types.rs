@@ -131,10 +131,13 @@ pub fn is_known_event_type(name: &str) -> bool {
 
 /// The known event type that is spelled most like `name`, if one is close.
 pub(crate) fn nearest_event_type(name: &str) -> Option<String> {
-    let user_events =
-        USER_EVENTS.iter().flat_map(|event| [(*event).to_owned(), format!("{event}_ERROR")]);
+    let user_events = USER_EVENTS
+        .iter()
+        .flat_map(|event| [(*event).to_owned(), format!("{event}_ERROR")]);
     let admin_events = RESOURCES.iter().flat_map(|resource| {
-        OPERATIONS.iter().map(move |operation| format!("{resource}_{operation}"))
+        OPERATIONS
+            .iter()
+            .map(move |operation| format!("{resource}_{operation}"))
     });
     suggestion(name, user_events.chain(admin_events))
 }
@@ -145,14 +148,27 @@ mod tests {
 
     #[test]
     fn user_events_their_errors_and_admin_events_are_known() {
-        for name in ["LOGIN", "LOGIN_ERROR", "login", "USER_CREATE", "REALM_ROLE_MAPPING_DELETE"] {
+        for name in [
+            "LOGIN",
+            "LOGIN_ERROR",
+            "login",
+            "USER_CREATE",
+            "REALM_ROLE_MAPPING_DELETE",
+        ] {
             assert!(is_known_event_type(name), "{name}");
         }
     }
 
     #[test]
     fn misspelt_and_impossible_names_are_unknown() {
-        for name in ["LOGN", "USER_CREATED", "USER_CREATE_ERROR", "CREATE:USER", "ACTION", ""] {
+        for name in [
+            "LOGN",
+            "USER_CREATED",
+            "USER_CREATE_ERROR",
+            "CREATE:USER",
+            "ACTION",
+            "",
+        ] {
             assert!(!is_known_event_type(name), "{name}");
         }
     }
@@ -160,8 +176,14 @@ mod tests {
     #[test]
     fn the_nearest_name_may_be_of_either_kind() {
         assert_eq!(nearest_event_type("LOGN").as_deref(), Some("LOGIN"));
-        assert_eq!(nearest_event_type("login_eror").as_deref(), Some("LOGIN_ERROR"));
-        assert_eq!(nearest_event_type("USER_CRETE").as_deref(), Some("USER_CREATE"));
+        assert_eq!(
+            nearest_event_type("login_eror").as_deref(),
+            Some("LOGIN_ERROR")
+        );
+        assert_eq!(
+            nearest_event_type("USER_CRETE").as_deref(),
+            Some("USER_CREATE")
+        );
         assert_eq!(nearest_event_type("SOMETHING_ELSE_ALTOGETHER"), None);
     }
 

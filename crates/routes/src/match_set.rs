@@ -26,8 +26,13 @@ impl Setting for MatchMode {
     const BLANK_IS_ABSENT: bool = true;
 
     fn parse(text: &str) -> Result<MatchMode, String> {
-        parse_word(text, &["any", "all"])
-            .map(|index| if index == 0 { MatchMode::Any } else { MatchMode::All })
+        parse_word(text, &["any", "all"]).map(|index| {
+            if index == 0 {
+                MatchMode::Any
+            } else {
+                MatchMode::All
+            }
+        })
     }
 }
 
@@ -98,10 +103,18 @@ impl MatchSet {
     /// Whether the set accepts `text`, and what decided.
     pub fn decide(&self, text: Option<&str>) -> Decision<'_> {
         let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
-            return Decision { accepted: false, by: None, reason: Reason::Blank };
+            return Decision {
+                accepted: false,
+                by: None,
+                reason: Reason::Blank,
+            };
         };
         if self.matchers.is_empty() {
-            return Decision { accepted: true, by: None, reason: Reason::NoMatchers };
+            return Decision {
+                accepted: true,
+                by: None,
+                reason: Reason::NoMatchers,
+            };
         }
         match self.mode {
             MatchMode::Any => self.any(text),
@@ -115,8 +128,11 @@ impl MatchSet {
     }
 
     fn any(&self, text: &str) -> Decision<'_> {
-        let mut decision =
-            Decision { accepted: false, by: None, reason: Reason::NoneAccepted };
+        let mut decision = Decision {
+            accepted: false,
+            by: None,
+            reason: Reason::NoneAccepted,
+        };
         for matcher in &self.matchers {
             match matcher.judge(text) {
                 Verdict::Accepts => {
@@ -143,9 +159,17 @@ impl MatchSet {
                 Verdict::Refuses => Reason::Refused,
                 Verdict::GaveUp => Reason::GaveUp,
             };
-            return Decision { accepted: false, by: Some(matcher), reason };
+            return Decision {
+                accepted: false,
+                by: Some(matcher),
+                reason,
+            };
         }
-        Decision { accepted: true, by: None, reason: Reason::AllAccepted }
+        Decision {
+            accepted: true,
+            by: None,
+            reason: Reason::AllAccepted,
+        }
     }
 }
 
@@ -218,7 +242,11 @@ impl Explanation<'_> {
 /// `realm: …; event type: …`
 impl fmt::Display for Explanation<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "realm: {}; event type: {}", self.realm, self.event)
+        write!(
+            formatter,
+            "realm: {}; event type: {}",
+            self.realm, self.event
+        )
     }
 }
 

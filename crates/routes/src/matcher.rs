@@ -110,7 +110,11 @@ impl Matcher {
             return Err(MatcherError::NoName);
         }
         let text = value.trim();
-        let Parts { kind, negated, pattern } = split(text)?;
+        let Parts {
+            kind,
+            negated,
+            pattern,
+        } = split(text)?;
         let kind = MatcherKind::named(kind)?;
         Ok(Matcher {
             id: id.trim().into(),
@@ -165,7 +169,11 @@ impl Matcher {
             self.gave_up.fetch_add(1, Ordering::Relaxed);
             return Verdict::GaveUp;
         };
-        if matched != self.negated { Verdict::Accepts } else { Verdict::Refuses }
+        if matched != self.negated {
+            Verdict::Accepts
+        } else {
+            Verdict::Refuses
+        }
     }
 }
 
@@ -212,7 +220,10 @@ impl MatcherError {
             MatcherError::NoValue | MatcherError::NoColon | MatcherError::NoPattern => {
                 "write for example 'glob:LOGIN*' or 'list:not:LOGIN,LOGOUT'"
             }
-            MatcherError::UnknownKind { nearest: Some(nearest), .. } => {
+            MatcherError::UnknownKind {
+                nearest: Some(nearest),
+                ..
+            } => {
                 return Some(format!("did you mean '{nearest}'?"));
             }
             MatcherError::NoKind | MatcherError::UnknownKind { .. } => {
@@ -253,7 +264,11 @@ fn split(text: &str) -> Result<Parts<'_>, MatcherError> {
     if pattern.is_empty() {
         return Err(MatcherError::NoPattern);
     }
-    Ok(Parts { kind: kind.trim(), negated, pattern })
+    Ok(Parts {
+        kind: kind.trim(),
+        negated,
+        pattern,
+    })
 }
 
 #[cfg(test)]

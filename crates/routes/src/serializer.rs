@@ -86,7 +86,10 @@ mod tests {
         let sent = json.serialize(&body).unwrap();
         assert_eq!(sent, body);
         assert_eq!(sent.as_ptr(), body.as_ptr());
-        assert_eq!((json.kind(), json.content_type()), ("json", "application/json"));
+        assert_eq!(
+            (json.kind(), json.content_type()),
+            ("json", "application/json")
+        );
     }
 
     #[test]

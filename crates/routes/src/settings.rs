@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kete_config::{
-    AnyKey, Key, KeyTable, MapKey, Scope, SecondsOrDuration, Section, Setting, Unused,
-    nearest,
+    AnyKey, Key, KeyTable, MapKey, Scope, SecondsOrDuration, Section, Setting, Unused, nearest,
 };
 
 use crate::event_types::{is_known_event_type, nearest_event_type};
@@ -18,8 +17,11 @@ use crate::match_set::{MatchMode, MatchSet, RouteRules};
 use crate::matcher::{Matcher, MatcherKind};
 use crate::serializer::{NOT_YET, Serializer, serializer};
 
-static ENABLED: Key<bool> =
-    Key::with_default("enabled", "true", "false leaves the route out; nothing else of it is read");
+static ENABLED: Key<bool> = Key::with_default(
+    "enabled",
+    "true",
+    "false leaves the route out; nothing else of it is read",
+);
 static REALM_MATCHERS: MapKey = MapKey::new(
     "realm-matchers",
     "ID",
@@ -42,8 +44,11 @@ static EVENT_MATCH_MODE: Key<MatchMode> = Key::with_default(
     "any",
     "any: one event matcher that accepts is enough; all: each must accept, which exclusions need",
 );
-static SERIALIZER_KIND: Key<SerializerKind> =
-    Key::with_default("serializer.kind", "json", "how an event is written for the receiver");
+static SERIALIZER_KIND: Key<SerializerKind> = Key::with_default(
+    "serializer.kind",
+    "json",
+    "how an event is written for the receiver",
+);
 static RETRY_ENABLED: Key<bool> = Key::with_default(
     "retry.enabled",
     "true",
@@ -70,8 +75,7 @@ static TEMPLATE_BASE64: Unused = Unused::new("serializer.template-file-base64", 
 static TEMPLATE_PATH: Unused = Unused::new("serializer.template-file-path", TEMPLATE_ONLY);
 static DESTINATION: Section = Section::new("destination", "where the events go");
 
-const TEMPLATE_ONLY: &str =
-    "only KETE's template serializer reads it, which is not available yet";
+const TEMPLATE_ONLY: &str = "only KETE's template serializer reads it, which is not available yet";
 
 /// The keys of a route, relative to `kete.routes.<route>.`.
 pub static ROUTE_KEYS: KeyTable = &[
@@ -147,7 +151,10 @@ impl Setting for SerializerKind {
         }
         let known = NOT_YET.into_iter().chain(["json"]);
         let help = nearest(text, known).map(|near| format!("\ndid you mean {near}?"));
-        Err(format!("there is no such serializer{}", help.unwrap_or_default()))
+        Err(format!(
+            "there is no such serializer{}",
+            help.unwrap_or_default()
+        ))
     }
 }
 
@@ -169,7 +176,10 @@ pub fn read_route(name: &str, scope: &Scope<'_>) -> Option<RouteSettings> {
     }
     Some(RouteSettings {
         name: name.into(),
-        rules: RouteRules { realm: realm?, event: event? },
+        rules: RouteRules {
+            realm: realm?,
+            event: event?,
+        },
         serializer: serializer?.0,
         retry: retry?,
     })
@@ -180,7 +190,10 @@ fn read_retry(scope: &Scope<'_>) -> Option<Retry> {
     let max_attempts = scope.read(&RETRY_MAX_ATTEMPTS);
     let wait = scope.read(&RETRY_WAIT_DURATION);
     let (enabled, max_attempts, Wait(wait)) = (enabled?, max_attempts?, wait?);
-    Some(Retry { max_attempts: if enabled { max_attempts.get() } else { 1 }, wait })
+    Some(Retry {
+        max_attempts: if enabled { max_attempts.get() } else { 1 },
+        wait,
+    })
 }
 
 fn read_matchers(scope: &Scope<'_>, key: &MapKey, mode_key: &Key<MatchMode>) -> Option<MatchSet> {
@@ -191,7 +204,12 @@ fn read_matchers(scope: &Scope<'_>, key: &MapKey, mode_key: &Key<MatchMode>) -> 
         match Matcher::parse(id, value) {
             Ok(matcher) => matchers.push(matcher),
             Err(error) => {
-                scope.reject(&full(key, id), "bad-matcher", error.to_string(), error.help());
+                scope.reject(
+                    &full(key, id),
+                    "bad-matcher",
+                    error.to_string(),
+                    error.help(),
+                );
             }
         }
     }
@@ -236,7 +254,8 @@ fn warn_of_doubtful_matchers(
 /// never an error, and items with anything but letters, digits and underscores are left alone.
 fn warn_of_unknown_types(scope: &Scope<'_>, set: &MatchSet) {
     let is_plain = |item: &str| {
-        item.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        item.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
     for matcher in set.matchers() {
         for item in matcher.list_items() {

@@ -1,7 +1,7 @@
 //! The name somebody probably meant, among names that have capitals.
 //!
-//! What is near is decided in one place for the whole product, [`kete_config::nearest`], which knows
-//! keys and words in small letters; this finds the candidate's own spelling again.
+//! What is near is decided in one place for the whole product, [`kete_config::nearest`], which
+//! knows keys and words in small letters; this finds the candidate's own spelling again.
 
 /// The candidate closest to `written` in any letter case; `None` if none is close.
 pub(crate) fn suggestion(
@@ -9,10 +9,15 @@ pub(crate) fn suggestion(
     candidates: impl IntoIterator<Item = impl Into<String>>,
 ) -> Option<String> {
     let candidates: Vec<String> = candidates.into_iter().map(Into::into).collect();
-    let small: Vec<String> = candidates.iter().map(|name| name.to_ascii_lowercase()).collect();
+    let small: Vec<String> = candidates
+        .iter()
+        .map(|name| name.to_ascii_lowercase())
+        .collect();
     let written = written.to_ascii_lowercase();
     let nearest = kete_config::nearest(&written, small.iter().map(String::as_str))?;
-    candidates.into_iter().find(|candidate| candidate.eq_ignore_ascii_case(nearest))
+    candidates
+        .into_iter()
+        .find(|candidate| candidate.eq_ignore_ascii_case(nearest))
 }
 
 #[cfg(test)]
@@ -24,7 +29,10 @@ mod tests {
         let names = ["realmLowerCase", "eventTypeLowerCase"];
         let nearest = suggestion("eventTypLowercase", names);
         assert_eq!(nearest.as_deref(), Some("eventTypeLowerCase"));
-        assert_eq!(suggestion("LOGN", ["LOGOUT", "LOGIN"]).as_deref(), Some("LOGIN"));
+        assert_eq!(
+            suggestion("LOGN", ["LOGOUT", "LOGIN"]).as_deref(),
+            Some("LOGIN")
+        );
     }
 
     #[test]

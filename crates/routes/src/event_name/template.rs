@@ -1,11 +1,11 @@
 //! Event names as tera templates over the whole event.
 //!
-//! A template sees every member of the canonical event under its own name (`{{ clientId }}`,
-//! `{{ details.username }}`), the thirty variables (`{{ realmKebabCase }}`), and `kind`, `realm`,
-//! `eventType` and `result` as matchers see them; where an event has a member of the same name, these
-//! win. Nothing is escaped, blanks around the result are cut off, and what is undefined is an error
-//! unless the template says `| default(value="…")`. A template cannot read files or other templates,
-//! cannot loop over `range`, and its output is cut short by an error, not by memory.
+//! A template sees every member of the canonical event under its own name (`{{ clientId }}`, `{{
+//! details.username }}`), the thirty variables (`{{ realmKebabCase }}`), and `kind`, `realm`,
+//! `eventType` and `result` as matchers see them; where an event has a member of the same name,
+//! these win. Nothing is escaped, blanks around the result are cut off, and what is undefined is
+//! an error unless the template says `| default(value="…")`. A template cannot read files or other
+//! templates, cannot loop over `range`, and its output is cut short by an error, not by memory.
 
 use std::io;
 
@@ -85,17 +85,28 @@ impl Template {
         tera.autoescape_on(Vec::<&'static str>::new());
         // Tera's own `range` makes up to 100,000 numbers, which nested loops multiply.
         tera.register_function("range", |_: Kwargs, _: &State| -> tera::TeraResult<bool> {
-            Err(tera::Error::message("range is not available in event names"))
+            Err(tera::Error::message(
+                "range is not available in event names",
+            ))
         });
-        tera.add_raw_template(NAME, text).map_err(|error| TemplateError::from_tera(&error))?;
+        tera.add_raw_template(NAME, text)
+            .map_err(|error| TemplateError::from_tera(&error))?;
         let mut hints = Vec::new();
         if text.contains("${") {
             hints.push(EventNameHint::DollarInTemplate);
         }
         hints.extend(unknown_fields(&tera));
-        let variables =
-            Variable::all().filter(|variable| text.contains(variable.name())).collect();
-        Ok((Template { tera, text: text.to_owned(), variables }, hints))
+        let variables = Variable::all()
+            .filter(|variable| text.contains(variable.name()))
+            .collect();
+        Ok((
+            Template {
+                tera,
+                text: text.to_owned(),
+                variables,
+            },
+            hints,
+        ))
     }
 
     pub(super) fn render(&self, metadata: &Metadata, body: &[u8]) -> Result<String, BadEventName> {
@@ -104,7 +115,9 @@ impl Template {
         match self.tera.render_to(NAME, &context, &mut output) {
             Ok(()) => match String::from_utf8(output.bytes) {
                 Ok(name) => Ok(name.trim().to_owned()),
-                Err(_) => Err(BadEventName::Failed { expression: String::new() }),
+                Err(_) => Err(BadEventName::Failed {
+                    expression: String::new(),
+                }),
             },
             Err(_) if output.overflowed => Err(BadEventName::TooLong { limit: MAX_BYTES }),
             Err(error) => Err(self.explain(&error)),
@@ -130,9 +143,15 @@ impl Template {
     /// Tera's own message may quote a value of the event, so only the template's text is shown.
     fn explain(&self, error: &tera::Error) -> BadEventName {
         let ErrorKind::RenderingError(report) = error.kind() else {
-            return BadEventName::Failed { expression: String::new() };
+            return BadEventName::Failed {
+                expression: String::new(),
+            };
         };
-        let expression = self.text.get(report.span().range.clone()).unwrap_or_default().to_owned();
+        let expression = self
+            .text
+            .get(report.span().range.clone())
+            .unwrap_or_default()
+            .to_owned();
         let message = report.message();
         if message.contains("undefined") || message.contains("not defined") {
             BadEventName::Undefined { expression }
@@ -154,7 +173,9 @@ impl TemplateError {
         // What is wrong beside syntax comes as a printed report whose first line says it all.
         let report = error.to_string();
         let first = report.lines().next().unwrap_or_default();
-        TemplateError::Reference { message: first.trim_start_matches("error: ").to_owned() }
+        TemplateError::Reference {
+            message: first.trim_start_matches("error: ").to_owned(),
+        }
     }
 
     /// What to do about it, for a diagnostic's help line.
@@ -173,14 +194,23 @@ impl TemplateError {
 /// Names that a template uses and no event has, where a known name is close. Keycloak may send
 /// members that are not known here, so a name that is close to nothing is left alone.
 fn unknown_fields(tera: &Tera) -> Vec<EventNameHint> {
-    let Ok(used) = tera.get_template_variables(NAME) else { return Vec::new() };
-    let known = || FIELDS.into_iter().chain(Variable::all().map(Variable::name));
+    let Ok(used) = tera.get_template_variables(NAME) else {
+        return Vec::new();
+    };
+    let known = || {
+        FIELDS
+            .into_iter()
+            .chain(Variable::all().map(Variable::name))
+    };
     let mut hints: Vec<EventNameHint> = used
         .into_iter()
         .filter(|name| !name.starts_with("__") && !known().any(|known| known == *name))
         .filter_map(|name| {
             let nearest = suggestion(name, known())?;
-            Some(EventNameHint::UnknownField { name: name.to_owned(), nearest })
+            Some(EventNameHint::UnknownField {
+                name: name.to_owned(),
+                nearest,
+            })
         })
         .collect();
     hints.sort_by_key(ToString::to_string);

@@ -1,8 +1,8 @@
 //! KETE's notation: text with `${variable}`, `${variable:-default}` and `$${` for a literal `${`.
 //!
 //! A default is used when the event is sent, not when the configuration is read, so it stands in
-//! only where the variable has no value. What a variable is replaced by is never read again: a realm
-//! called `${kindLowerCase}` is sent under that name.
+//! only where the variable has no value. What a variable is replaced by is never read again: a
+//! realm called `${kindLowerCase}` is sent under that name.
 
 use kete_event::{Metadata, Variable};
 
@@ -36,7 +36,10 @@ impl Pattern {
         text: &str,
         unresolved: Unresolved,
     ) -> Result<(Pattern, Vec<EventNameHint>), EventNameError> {
-        let mut pattern = Pattern { parts: Vec::new(), unresolved };
+        let mut pattern = Pattern {
+            parts: Vec::new(),
+            unresolved,
+        };
         let mut hints = Vec::new();
         let mut rest = text;
         while let Some(start) = rest.find("${") {
@@ -66,7 +69,11 @@ impl Pattern {
 
     /// The whole text, if no part of it depends on the event; else the pattern again.
     pub(super) fn into_constant(self) -> Result<String, Pattern> {
-        if self.parts.iter().any(|part| matches!(part, Part::Variable(_))) {
+        if self
+            .parts
+            .iter()
+            .any(|part| matches!(part, Part::Variable(_)))
+        {
             return Err(self);
         }
         let texts = self.parts.into_iter().map(|part| match part {
@@ -121,10 +128,19 @@ impl Placeholder {
             Some((name, default)) => (name, Some(default.to_owned())),
             None => (content, None),
         };
-        if default.as_ref().is_some_and(|default| default.contains("${")) {
-            return Err(EventNameError::NestedDefault { name: name.to_owned() });
+        if default
+            .as_ref()
+            .is_some_and(|default| default.contains("${"))
+        {
+            return Err(EventNameError::NestedDefault {
+                name: name.to_owned(),
+            });
         }
-        Ok(Placeholder { variable: Variable::named(name), name: name.to_owned(), default })
+        Ok(Placeholder {
+            variable: Variable::named(name),
+            name: name.to_owned(),
+            default,
+        })
     }
 
     fn render(
@@ -140,7 +156,9 @@ impl Placeholder {
             (None, None, Unresolved::Literal) => name.push_str(&self.written()),
             (None, None, Unresolved::Empty) => {}
             (None, None, Unresolved::Fail) => {
-                return Err(BadEventName::Unresolved { variable: self.name.clone() });
+                return Err(BadEventName::Unresolved {
+                    variable: self.name.clone(),
+                });
             }
         }
         Ok(())
@@ -153,5 +171,8 @@ impl Placeholder {
 
 fn unknown(name: &str) -> EventNameHint {
     let nearest = suggestion(name, Variable::all().map(Variable::name));
-    EventNameHint::UnknownVariable { name: name.to_owned(), nearest }
+    EventNameHint::UnknownVariable {
+        name: name.to_owned(),
+        nearest,
+    }
 }

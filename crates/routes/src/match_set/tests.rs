@@ -30,7 +30,10 @@ fn metadata(realm: Option<&str>, event_type: &str) -> Metadata {
 fn modes_are_read_in_any_letter_case() {
     assert_eq!(MatchMode::parse("ANY"), Ok(MatchMode::Any));
     assert_eq!(MatchMode::parse("All"), Ok(MatchMode::All));
-    assert_eq!(MatchMode::parse("al"), Err("it is none of these\ndid you mean all?".to_owned()));
+    assert_eq!(
+        MatchMode::parse("al"),
+        Err("it is none of these\ndid you mean all?".to_owned())
+    );
     assert_eq!(MatchMode::default(), MatchMode::Any);
 }
 
@@ -46,9 +49,19 @@ fn any_needs_one_and_all_needs_every_matcher() {
         (All, &["glob:LOGIN*", "glob:LOGOUT*"], "LOGOUT", false),
         (All, &["glob:LOG*", "glob:*OUT"], "LOGOUT", true),
         // one include and one exclude: only `all` excludes
-        (Any, &["glob:LOGIN*", "glob:not:*_ERROR"], "LOGIN_ERROR", true),
+        (
+            Any,
+            &["glob:LOGIN*", "glob:not:*_ERROR"],
+            "LOGIN_ERROR",
+            true,
+        ),
         (Any, &["glob:LOGIN*", "glob:not:*_ERROR"], "REGISTER", true),
-        (All, &["glob:LOGIN*", "glob:not:*_ERROR"], "LOGIN_ERROR", false),
+        (
+            All,
+            &["glob:LOGIN*", "glob:not:*_ERROR"],
+            "LOGIN_ERROR",
+            false,
+        ),
         (All, &["glob:LOGIN*", "glob:not:*_ERROR"], "REGISTER", false),
         (All, &["glob:LOGIN*", "glob:not:*_ERROR"], "LOGIN", true),
         // two excludes in `any` accept everything that is not in both
@@ -86,10 +99,25 @@ fn a_decision_names_the_matcher_that_made_it() {
     let cases: &[(MatchMode, &[&str], &str, &str)] = &[
         (Any, &[], "LOGIN", "accepted, because there are no matchers"),
         (Any, &two, "LOGIN", "accepted by m1=glob:LOGIN*"),
-        (Any, &two, "REGISTER", "refused, because no matcher accepts it"),
+        (
+            Any,
+            &two,
+            "REGISTER",
+            "refused, because no matcher accepts it",
+        ),
         (All, &two, "LOGIN", "refused by m0=list:LOGOUT"),
-        (All, &["glob:LOG*", "glob:not:*_ERROR"], "LOGIN", "accepted by every matcher"),
-        (All, &["glob:LOG*", "glob:not:*_ERROR"], "LOGIN_ERROR", "refused by m1=glob:not:*_ERROR"),
+        (
+            All,
+            &["glob:LOG*", "glob:not:*_ERROR"],
+            "LOGIN",
+            "accepted by every matcher",
+        ),
+        (
+            All,
+            &["glob:LOG*", "glob:not:*_ERROR"],
+            "LOGIN_ERROR",
+            "refused by m1=glob:not:*_ERROR",
+        ),
         (Any, &two, " ", "refused, because it is blank"),
     ];
     for (mode, values, text, expected) in cases {
@@ -110,7 +138,10 @@ fn an_expression_that_gives_up_is_named_counted_and_does_not_accept() {
         assert_eq!(set.gave_up(), 1);
     }
     let with_other = set(MatchMode::Any, &[endless, "glob:a*"]);
-    assert!(with_other.accepts(Some(&text)), "another matcher may still accept");
+    assert!(
+        with_other.accepts(Some(&text)),
+        "another matcher may still accept"
+    );
 }
 
 #[test]
@@ -123,7 +154,10 @@ fn a_route_needs_its_realm_and_its_event_type_accepted() {
     assert!(!rules.accepts(&metadata(Some("shop"), "LOGOUT")));
     assert!(!rules.accepts(&metadata(Some("master"), "LOGIN")));
     assert!(!rules.accepts(&metadata(None, "LOGIN")));
-    assert!(!RouteRules::default().accepts(&metadata(None, "LOGIN")), "no realm is never accepted");
+    assert!(
+        !RouteRules::default().accepts(&metadata(None, "LOGIN")),
+        "no realm is never accepted"
+    );
     assert_eq!(rules.gave_up(), 0);
 }
 

@@ -1,8 +1,9 @@
 //! A set of characters, and how it is written down for both regular expression engines.
 //!
 //! Every character test that this crate hands to an engine is written out here as ranges of code
-//! points, with both letter cases where case is ignored. No engine flag is ever used, so an engine's
-//! own idea of `\d`, `.` or of case folding (Unicode's, where Java's is ASCII) cannot creep in.
+//! points, with both letter cases where case is ignored. No engine flag is ever used, so an
+//! engine's own idea of `\d`, `.` or of case folding (Unicode's, where Java's is ASCII) cannot
+//! creep in.
 
 use std::fmt::Write;
 
@@ -22,7 +23,9 @@ impl CharSet {
 
     /// The set of these ranges, both ends included.
     pub(super) fn of(ranges: &[(char, char)]) -> CharSet {
-        let ranges = ranges.iter().map(|&(first, last)| ClassUnicodeRange::new(first, last));
+        let ranges = ranges
+            .iter()
+            .map(|&(first, last)| ClassUnicodeRange::new(first, last));
         CharSet(ClassUnicode::new(ranges))
     }
 
@@ -60,7 +63,9 @@ impl CharSet {
     }
 
     fn contains(&self, character: char) -> bool {
-        self.0.iter().any(|range| range.start() <= character && character <= range.end())
+        self.0
+            .iter()
+            .any(|range| range.start() <= character && character <= range.end())
     }
 
     /// Appends the set as one bracketed class.
@@ -114,7 +119,10 @@ mod tests {
 
     #[test]
     fn a_set_is_written_as_code_points() {
-        assert_eq!(written(&CharSet::of(&[('a', 'c'), ('-', '-')])), r"[\x{2D}a-c]");
+        assert_eq!(
+            written(&CharSet::of(&[('a', 'c'), ('-', '-')])),
+            r"[\x{2D}a-c]"
+        );
         assert_eq!(written(&CharSet::any()), r"[\x{0}-\x{10FFFF}]");
     }
 

@@ -29,7 +29,10 @@ pub(super) struct Cursor {
 
 impl Cursor {
     pub(super) fn new(text: &str) -> Cursor {
-        Cursor { characters: text.chars().collect(), position: 0 }
+        Cursor {
+            characters: text.chars().collect(),
+            position: 0,
+        }
     }
 
     /// The place of the next character, counted from one.
@@ -55,7 +58,12 @@ impl Cursor {
     pub(super) fn eat(&mut self, expected: &str) -> bool {
         let length = expected.chars().count();
         let found = self.rest().len() >= length
-            && self.rest().iter().copied().take(length).eq(expected.chars());
+            && self
+                .rest()
+                .iter()
+                .copied()
+                .take(length)
+                .eq(expected.chars());
         if found {
             self.position += length;
         }

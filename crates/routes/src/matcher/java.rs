@@ -1,13 +1,14 @@
 //! Java regular expressions, translated so that they keep their meaning.
 //!
-//! The pattern is parsed as `java.util.regex.Pattern` with `CASE_INSENSITIVE` reads it, and written
-//! out again with nothing but literals, explicit character ranges, groups, counts and assertions,
-//! which both engines here understand alike. What has no such translation is an error with its
-//! position: there is no pattern that runs and means something else than in Java.
+//! The pattern is parsed as `java.util.regex.Pattern` with `CASE_INSENSITIVE` reads it, and
+//! written out again with nothing but literals, explicit character ranges, groups, counts and
+//! assertions, which both engines here understand alike. What has no such translation is an error
+//! with its position: there is no pattern that runs and means something else than in Java.
 //!
-//! Possessive repetitions and atomic groups are refused: the backtracking engine does not keep them
-//! apart from ordinary ones in every place. Where Java releases differ, this is Java 19 and later (`\b` looks at ASCII word characters). `^`
-//! and `$` are those of a single-line text; `$` also stands before a final line terminator.
+//! Possessive repetitions and atomic groups are refused: the backtracking engine does not keep
+//! them apart from ordinary ones in every place. Where Java releases differ, this is Java 19 and
+//! later (`\b` looks at ASCII word characters). `^` and `$` are those of a single-line text; `$`
+//! also stands before a final line terminator.
 
 mod class;
 mod error;
@@ -20,12 +21,17 @@ use super::cursor::Cursor;
 pub use error::{ExpressionError, ExpressionProblem};
 
 /// What Java's `.` does not match without `(?s)`.
-const LINE_TERMINATORS: [(char, char); 4] =
-    [('\n', '\n'), ('\r', '\r'), ('\u{85}', '\u{85}'), ('\u{2028}', '\u{2029}')];
+const LINE_TERMINATORS: [(char, char); 4] = [
+    ('\n', '\n'),
+    ('\r', '\r'),
+    ('\u{85}', '\u{85}'),
+    ('\u{2028}', '\u{2029}'),
+];
 
 /// `$` where something may follow: at the end, or before the last line terminator, but never
 /// inside `\r\n`.
-const DOLLAR: &str = r"(?:\z|(?=\x{D}\x{A}\z)|(?<!\x{D})(?=\x{A}\z)|(?=[\x{D}\x{85}\x{2028}\x{2029}]\z))";
+const DOLLAR: &str =
+    r"(?:\z|(?=\x{D}\x{A}\z)|(?<!\x{D})(?=\x{A}\z)|(?=[\x{D}\x{85}\x{2028}\x{2029}]\z))";
 
 /// The highest repetition count that is translated.
 const MAX_COUNT: u32 = 1000;
@@ -47,7 +53,10 @@ pub(super) fn translate(pattern: &str) -> Result<Translated, ExpressionError> {
     let mut translator = Translator {
         cursor: Cursor::new(pattern),
         output: String::with_capacity(pattern.len() * 4),
-        flags: Flags { ignore_case: true, dot_all: false },
+        flags: Flags {
+            ignore_case: true,
+            dot_all: false,
+        },
         depth: 0,
         look_around: 0,
         look_behind: 0,
@@ -171,7 +180,9 @@ impl Translator {
     fn quoted(&mut self) -> Option<usize> {
         let mut last = None;
         while !self.cursor.eat("\\E") {
-            let Some(character) = self.cursor.next() else { break };
+            let Some(character) = self.cursor.next() else {
+                break;
+            };
             last = Some(self.output.len());
             self.literal(character);
         }
@@ -224,7 +235,11 @@ impl Translator {
             return Err(error_at(place, ExpressionProblem::NotTranslated(what)));
         }
         self.cursor.next();
-        let count = if symbol == '{' { self.count(place)? } else { symbol.to_string() };
+        let count = if symbol == '{' {
+            self.count(place)?
+        } else {
+            symbol.to_string()
+        };
         let is_unbounded = matches!(symbol, '*' | '+') || count.ends_with(",}");
         if is_unbounded && self.look_behind > 0 {
             let what = "a repetition without an upper bound in a look-behind";
@@ -264,7 +279,10 @@ impl Translator {
             return Err(malformed());
         }
         if least.max(most.unwrap_or(0)) > MAX_COUNT {
-            return Err(error_at(place, ExpressionProblem::CountTooLarge { limit: MAX_COUNT }));
+            return Err(error_at(
+                place,
+                ExpressionProblem::CountTooLarge { limit: MAX_COUNT },
+            ));
         }
         Ok(match (comma, most) {
             (false, _) => format!("{{{least}}}"),
@@ -276,7 +294,11 @@ impl Translator {
     /// A decimal number; one that is too large stays too large.
     fn number(&mut self) -> Option<u32> {
         let mut number: Option<u32> = None;
-        while let Some(digit) = self.cursor.peek().and_then(|character| character.to_digit(10)) {
+        while let Some(digit) = self
+            .cursor
+            .peek()
+            .and_then(|character| character.to_digit(10))
+        {
             number = Some(number.unwrap_or(0).saturating_mul(10).saturating_add(digit));
             self.cursor.next();
         }

@@ -46,22 +46,29 @@ impl Pattern {
         match self {
             Pattern::List(items) => Some(items.iter().any(|item| item.eq_ignore_ascii_case(text))),
             Pattern::Linear(expression) => Some(expression.is_match(text)),
-            Pattern::Backtracking { expression, lower_case: false } => {
-                expression.is_match(text).ok()
-            }
-            Pattern::Backtracking { expression, lower_case: true } => {
-                expression.is_match(&*text.to_ascii_lowercase()).ok()
-            }
+            Pattern::Backtracking {
+                expression,
+                lower_case: false,
+            } => expression.is_match(text).ok(),
+            Pattern::Backtracking {
+                expression,
+                lower_case: true,
+            } => expression.is_match(&*text.to_ascii_lowercase()).ok(),
         }
     }
 
     fn list(pattern: &str) -> Pattern {
-        let items = pattern.split(',').map(str::trim).filter(|item| !item.is_empty());
+        let items = pattern
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty());
         Pattern::List(items.map(Box::from).collect())
     }
 
     fn linear(expression: &str) -> Result<Pattern, MatcherError> {
-        regex::Regex::new(&anchored(expression)).map(Pattern::Linear).map_err(MatcherError::TooLarge)
+        regex::Regex::new(&anchored(expression))
+            .map(Pattern::Linear)
+            .map_err(MatcherError::TooLarge)
     }
 
     fn backtracking(translated: &java::Translated) -> Result<Pattern, MatcherError> {
@@ -70,7 +77,10 @@ impl Pattern {
             .max_prog_size(PROGRAM_LIMIT)
             .build()
             .map_err(|error| MatcherError::Backtracking(Box::new(error)))?;
-        Ok(Pattern::Backtracking { expression, lower_case: translated.lower_case })
+        Ok(Pattern::Backtracking {
+            expression,
+            lower_case: translated.lower_case,
+        })
     }
 }
 

@@ -21,7 +21,13 @@ fn a_value_is_split_as_kete_splits_it() {
         ("glob:LOGIN", MatcherKind::Glob, false, "LOGIN", "not"),
         ("glob:not:LOGIN", MatcherKind::Glob, true, "LOGOUT", "LOGIN"),
         ("glob:NoT:LOGIN", MatcherKind::Glob, true, "LOGOUT", "LOGIN"),
-        ("  glob  :  not  :  LOGIN  ", MatcherKind::Glob, true, "LOGOUT", "LOGIN"),
+        (
+            "  glob  :  not  :  LOGIN  ",
+            MatcherKind::Glob,
+            true,
+            "LOGOUT",
+            "LOGIN",
+        ),
         ("glob:not", MatcherKind::Glob, false, "not", "LOGIN"),
         ("glob:a:b", MatcherKind::Glob, false, "a:b", "a"),
         ("glob:a : b", MatcherKind::Glob, false, "a:b", "a : b"),
@@ -33,8 +39,15 @@ fn a_value_is_split_as_kete_splits_it() {
     ];
     for (value, kind, negated, accepted, refused) in cases {
         let matcher = matcher(value);
-        assert_eq!((matcher.kind(), matcher.is_negated()), (kind, negated), "{value}");
-        assert!(matcher.accepts(accepted), "{value} should accept {accepted}");
+        assert_eq!(
+            (matcher.kind(), matcher.is_negated()),
+            (kind, negated),
+            "{value}"
+        );
+        assert!(
+            matcher.accepts(accepted),
+            "{value} should accept {accepted}"
+        );
         assert!(!matcher.accepts(refused), "{value} should refuse {refused}");
     }
 }
@@ -71,7 +84,10 @@ fn a_wrong_value_says_what_is_wrong_and_what_to_write() {
     ];
     for (value, expected) in cases {
         if expected == "pattern is fine" {
-            assert!(matcher(value).accepts("AB"), "a lone backslash at the end is dropped");
+            assert!(
+                matcher(value).accepts("AB"),
+                "a lone backslash at the end is dropped"
+            );
         } else {
             assert_eq!(message(value), expected, "{value:?}");
         }
@@ -83,13 +99,19 @@ fn a_matcher_needs_a_name() {
     let error = Matcher::parse(" ", "glob:x").unwrap_err();
     assert_eq!(error.to_string(), "name is required");
     let matcher = Matcher::parse(" a.b ", " glob:x ").unwrap();
-    assert_eq!((matcher.id(), matcher.to_string().as_str()), ("a.b", "glob:x"));
+    assert_eq!(
+        (matcher.id(), matcher.to_string().as_str()),
+        ("a.b", "glob:x")
+    );
 }
 
 #[test]
 fn every_error_has_a_way_out() {
     let cases = [
-        ("", "write for example 'glob:LOGIN*' or 'list:not:LOGIN,LOGOUT'"),
+        (
+            "",
+            "write for example 'glob:LOGIN*' or 'list:not:LOGIN,LOGOUT'",
+        ),
         ("Glob:x", "did you mean 'glob'?"),
         ("kafka:x", "the kinds are glob, list, regex and sql"),
         (r"glob:\d", r"write \\ for a backslash"),
@@ -116,7 +138,14 @@ fn a_pattern_that_compiles_too_large_is_refused() {
 
 #[test]
 fn blank_text_is_never_accepted() {
-    for value in ["glob:*", "glob:not:x", "list:not:x", "regex:.*", "regex:not:x", "sql:%"] {
+    for value in [
+        "glob:*",
+        "glob:not:x",
+        "list:not:x",
+        "regex:.*",
+        "regex:not:x",
+        "sql:%",
+    ] {
         for blank in ["", " ", "\t\n"] {
             assert!(!matcher(value).accepts(blank), "{value} accepts {blank:?}");
         }
@@ -145,14 +174,20 @@ fn letter_case_is_ignored_in_ascii_only() {
         let matcher = matcher(value);
         assert!(matcher.accepts("ék") && matcher.accepts("éK"), "{value}");
         // Unicode would fold the capital É, and the Kelvin sign onto k.
-        assert!(!matcher.accepts("Ék") && !matcher.accepts("é\u{212A}"), "{value}");
+        assert!(
+            !matcher.accepts("Ék") && !matcher.accepts("é\u{212A}"),
+            "{value}"
+        );
     }
 }
 
 #[test]
 fn an_expression_that_runs_out_of_steps_does_not_accept_and_is_counted() {
     let text = "a".repeat(40);
-    for value in ["regex:(?=a)(a|aa|a{3})*(?!.)b", "regex:not:(?=a)(a|aa|a{3})*(?!.)b"] {
+    for value in [
+        "regex:(?=a)(a|aa|a{3})*(?!.)b",
+        "regex:not:(?=a)(a|aa|a{3})*(?!.)b",
+    ] {
         let matcher = matcher(value);
         assert_eq!(matcher.gave_up(), 0);
         assert!(!matcher.accepts(&text), "{value}");

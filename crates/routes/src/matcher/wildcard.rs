@@ -48,7 +48,9 @@ pub(super) fn expression(pattern: &str, wildcards: Wildcards) -> Result<String, 
 /// The character of an escape whose backslash was read; `None` at the end of the pattern.
 fn escape(cursor: &mut Cursor, wildcards: Wildcards) -> Result<Option<char>, EscapeError> {
     let position = cursor.place() - 1;
-    let Some(character) = cursor.next() else { return Ok(None) };
+    let Some(character) = cursor.next() else {
+        return Ok(None);
+    };
     match character {
         'n' => Ok(Some('\n')),
         'r' => Ok(Some('\r')),
@@ -60,7 +62,10 @@ fn escape(cursor: &mut Cursor, wildcards: Wildcards) -> Result<Option<char>, Esc
         itself if itself == '\\' || itself == wildcards.run || itself == wildcards.one => {
             Ok(Some(itself))
         }
-        _ => Err(EscapeError::Unknown { character, position }),
+        _ => Err(EscapeError::Unknown {
+            character,
+            position,
+        }),
     }
 }
 

@@ -15,9 +15,9 @@ fn read(lines: &[&str]) -> (Option<RouteSettings>, String) {
 
 fn with_route<T>(lines: &[&str], read: impl FnOnce(&kete_config::Scope<'_>) -> T) -> (T, String) {
     let diagnostics = Diagnostics::new();
-    let loader = lines
-        .iter()
-        .fold(Loader::new("kete"), |loader, line| loader.set(format!("kete.routes.shop.{line}")));
+    let loader = lines.iter().fold(Loader::new("kete"), |loader, line| {
+        loader.set(format!("kete.routes.shop.{line}"))
+    });
     let settings = loader.load(&diagnostics);
     let value = read(&settings.scope("kete.routes.shop", &diagnostics));
     let known = Known::new().below("kete.routes.*", ROUTE_KEYS);
@@ -39,7 +39,13 @@ fn a_route_without_settings_takes_everything_as_json() {
     assert_eq!(&*route.name, "shop");
     assert!(route.rules.realm.matchers().is_empty() && route.rules.event.matchers().is_empty());
     assert_eq!(route.serializer.kind(), "json");
-    assert_eq!(route.retry, Retry { max_attempts: 3, wait: Duration::from_millis(500) });
+    assert_eq!(
+        route.retry,
+        Retry {
+            max_attempts: 3,
+            wait: Duration::from_millis(500)
+        }
+    );
 }
 
 #[test]
@@ -56,18 +62,34 @@ fn everything_that_is_written_is_read() {
     ]);
     let route = route.unwrap();
     assert_eq!(printed, "");
-    let ids: Vec<&str> = route.rules.event.matchers().iter().map(|matcher| matcher.id()).collect();
+    let ids: Vec<&str> = route
+        .rules
+        .event
+        .matchers()
+        .iter()
+        .map(|matcher| matcher.id())
+        .collect();
     assert_eq!(ids, ["a", "b"]);
     assert_eq!(route.rules.event.mode(), MatchMode::All);
     assert_eq!(route.rules.realm.mode(), MatchMode::Any);
     assert!(route.rules.event.accepts(Some("LOGIN")));
     assert!(!route.rules.event.accepts(Some("LOGIN_ERROR")));
-    assert_eq!(route.retry, Retry { max_attempts: 5, wait: Duration::from_secs(2) });
+    assert_eq!(
+        route.retry,
+        Retry {
+            max_attempts: 5,
+            wait: Duration::from_secs(2)
+        }
+    );
 }
 
 #[test]
 fn blank_texts_are_defaults_as_in_kete() {
-    let (route, printed) = read(&["serializer.kind=", "realm-match-mode= ", "event-match-mode="]);
+    let (route, printed) = read(&[
+        "serializer.kind=",
+        "realm-match-mode= ",
+        "event-match-mode=",
+    ]);
     assert_eq!(printed, "");
     assert_eq!(route.unwrap().serializer.kind(), "json");
 }
@@ -118,7 +140,9 @@ fn complaint(line: &str) -> String {
         format!("--set: kete.routes.shop.{key} = \"{value}\"\n")
     };
     let (head, rest) = printed.split_once(": ").unwrap();
-    let rest = rest.strip_prefix(&address).unwrap_or_else(|| panic!("{printed}"));
+    let rest = rest
+        .strip_prefix(&address)
+        .unwrap_or_else(|| panic!("{printed}"));
     format!("{head}\n{rest}")
 }
 
@@ -130,10 +154,19 @@ fn wrong_values_are_reported_with_what_was_expected() {
                 such as 500ms, 2s, 5m or PT2S, but ";
     let cases = [
         ("realm-match-mode=none", one_of.to_owned()),
-        ("event-match-mode=anny", format!("{one_of}  did you mean any?\n")),
+        (
+            "event-match-mode=anny",
+            format!("{one_of}  did you mean any?\n"),
+        ),
         ("retry.max-attempts=0", format!("{attempts}it is zero\n")),
-        ("retry.max-attempts=-1", format!("{attempts}it is negative\n")),
-        ("retry.max-attempts=three", format!("{attempts}it is not a whole number\n")),
+        (
+            "retry.max-attempts=-1",
+            format!("{attempts}it is negative\n"),
+        ),
+        (
+            "retry.max-attempts=three",
+            format!("{attempts}it is not a whole number\n"),
+        ),
         ("retry.wait-duration=0", format!("{wait}it is zero\n")),
         (
             "serializer.kind=xml",
@@ -163,12 +196,18 @@ fn wrong_values_are_reported_with_what_was_expected() {
 fn wrong_matchers_are_reported_with_the_way_out() {
     let example = "  write for example 'glob:LOGIN*' or 'list:not:LOGIN,LOGOUT'\n";
     let cases = [
-        ("event-matchers.a=", format!("  matcher value is required\n{example}")),
+        (
+            "event-matchers.a=",
+            format!("  matcher value is required\n{example}"),
+        ),
         (
             "event-matchers.a=LOGIN",
             format!("  matcher must be in format 'kind:pattern' or 'kind:not:pattern'\n{example}"),
         ),
-        ("event-matchers.a=glob:", format!("  pattern is required\n{example}")),
+        (
+            "event-matchers.a=glob:",
+            format!("  pattern is required\n{example}"),
+        ),
         (
             "realm-matchers.a=globb:x",
             "  matcher kind 'globb' not found\n  did you mean 'glob'?\n".to_owned(),
@@ -179,7 +218,11 @@ fn wrong_matchers_are_reported_with_the_way_out() {
         ),
     ];
     for (line, expected) in cases {
-        assert_eq!(complaint(line), format!("error[bad-matcher]\n{expected}"), "{line}");
+        assert_eq!(
+            complaint(line),
+            format!("error[bad-matcher]\n{expected}"),
+            "{line}"
+        );
     }
 }
 
@@ -197,21 +240,32 @@ fn all_mistakes_of_a_route_come_out_together() {
     ]);
     assert!(route.is_none());
     assert_eq!(printed.matches("error[").count(), 8, "{printed}");
-    assert!(printed.contains("did you mean kete.routes.shop.retry.wait-duration?"), "{printed}");
+    assert!(
+        printed.contains("did you mean kete.routes.shop.retry.wait-duration?"),
+        "{printed}"
+    );
 }
 
 #[test]
 fn keys_that_only_other_serializers_read_are_warnings() {
-    let (route, printed) =
-        read(&["serializer.nesting-notation=dot", "serializer.template-file-text=x"]);
+    let (route, printed) = read(&[
+        "serializer.nesting-notation=dot",
+        "serializer.template-file-text=x",
+    ]);
     assert!(route.is_some());
-    assert_eq!(printed.matches("warning[unused-key]").count(), 2, "{printed}");
+    assert_eq!(
+        printed.matches("warning[unused-key]").count(),
+        2,
+        "{printed}"
+    );
 }
 
 #[test]
 fn an_exclusion_beside_others_in_any_mode_is_pointed_out() {
-    let (route, printed) =
-        read(&["event-matchers.in=glob:LOGIN*", "event-matchers.out=glob:not:*_ERROR"]);
+    let (route, printed) = read(&[
+        "event-matchers.in=glob:LOGIN*",
+        "event-matchers.out=glob:not:*_ERROR",
+    ]);
     assert!(route.is_some());
     assert_eq!(
         printed,
@@ -221,13 +275,21 @@ fn an_exclusion_beside_others_in_any_mode_is_pointed_out() {
     );
     for quiet in [
         &["event-matchers.out=glob:not:*_ERROR"][..],
-        &["event-matchers.in=glob:L*", "event-matchers.out=glob:not:X", "event-match-mode=all"],
+        &[
+            "event-matchers.in=glob:L*",
+            "event-matchers.out=glob:not:X",
+            "event-match-mode=all",
+        ],
         &["realm-matchers.in=glob:L*", "event-matchers.out=glob:not:X"],
     ] {
         assert_eq!(read(quiet).1, "", "{quiet:?}");
     }
     let (_, printed) = read(&["realm-matchers.a=list:not:x", "realm-matchers.b=list:not:y"]);
-    assert_eq!(printed.matches("set realm-match-mode=all").count(), 2, "{printed}");
+    assert_eq!(
+        printed.matches("set realm-match-mode=all").count(),
+        2,
+        "{printed}"
+    );
 }
 
 #[test]
@@ -241,8 +303,15 @@ fn event_types_that_do_not_exist_are_pointed_out() {
          did you mean LOGIN?\n"
     );
     let (_, printed) = read(&["event-matchers.a=list:BRAND_NEW_THING"]);
-    assert!(printed.contains("this is fine if your Keycloak or an extension sends it"), "{printed}");
-    for quiet in ["realm-matchers.a=list:LOGN", "event-matchers.a=glob:LOGN", "event-matchers.a=list:login"] {
+    assert!(
+        printed.contains("this is fine if your Keycloak or an extension sends it"),
+        "{printed}"
+    );
+    for quiet in [
+        "realm-matchers.a=list:LOGN",
+        "event-matchers.a=glob:LOGN",
+        "event-matchers.a=list:login",
+    ] {
         assert_eq!(read(&[quiet]).1, "", "{quiet}");
     }
 }
@@ -255,17 +324,24 @@ fn a_list_without_items_is_pointed_out() {
 }
 
 static EVENT_NAME: Key<String> = Key::required("destination.event-name", "the name");
-static UNRESOLVED: Key<Unresolved> =
-    Key::with_default("destination.unresolved-variables", "literal", "what a blank becomes");
+static UNRESOLVED: Key<Unresolved> = Key::with_default(
+    "destination.unresolved-variables",
+    "literal",
+    "what a blank becomes",
+);
 
 fn event_name(lines: &[&str]) -> (Option<EventName>, String) {
-    with_route(lines, |scope| read_event_name(scope, &EVENT_NAME, &UNRESOLVED))
+    with_route(lines, |scope| {
+        read_event_name(scope, &EVENT_NAME, &UNRESOLVED)
+    })
 }
 
 #[test]
 fn an_event_name_is_read_with_its_policy() {
-    let (name, printed) =
-        event_name(&["destination.event-name=a-${nope:-b}", "destination.unresolved-variables=FAIL"]);
+    let (name, printed) = event_name(&[
+        "destination.event-name=a-${nope:-b}",
+        "destination.unresolved-variables=FAIL",
+    ]);
     assert_eq!(name.unwrap().is_constant(), Some("a-b"));
     assert_eq!(
         printed,

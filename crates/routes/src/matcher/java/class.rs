@@ -49,12 +49,18 @@ impl Translator {
     /// A class whose `[`, at `place`, was read.
     pub(super) fn class(&mut self, place: usize) -> Result<CharSet, ExpressionError> {
         if self.depth == MAX_DEPTH {
-            return Err(error_at(place, ExpressionProblem::TooDeep { limit: MAX_DEPTH }));
+            return Err(error_at(
+                place,
+                ExpressionProblem::TooDeep { limit: MAX_DEPTH },
+            ));
         }
         self.depth += 1;
         let negated = self.cursor.eat("^");
-        let mut operands =
-            Operands { before: None, current: CharSet::empty(), begins_with: None };
+        let mut operands = Operands {
+            before: None,
+            current: CharSet::empty(),
+            begins_with: None,
+        };
         loop {
             let here = self.cursor.place();
             if self.cursor.peek().is_none() {
@@ -142,6 +148,10 @@ impl Translator {
             return Err(error_at(place, ExpressionProblem::BadRange));
         }
         let set = CharSet::of(&[(first, last)]);
-        Ok(if self.flags.ignore_case { set.folded() } else { set })
+        Ok(if self.flags.ignore_case {
+            set.folded()
+        } else {
+            set
+        })
     }
 }

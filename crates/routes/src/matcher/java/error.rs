@@ -84,9 +84,9 @@ impl ExpressionError {
             ExpressionProblem::UnknownEscape(_) | ExpressionProblem::TrailingBackslash => {
                 Some(r"write \\ for a backslash; in .properties files every backslash is doubled")
             }
-            ExpressionProblem::UnknownProperty(_) => Some(
-                r"known are for example \p{Alpha}, \p{Lu}, \p{IsAlphabetic} and \p{IsLatin}",
-            ),
+            ExpressionProblem::UnknownProperty(_) => {
+                Some(r"known are for example \p{Alpha}, \p{Lu}, \p{IsAlphabetic} and \p{IsLatin}")
+            }
             ExpressionProblem::NotTranslated(_) => Some("write it another way, or as a glob"),
             _ => None,
         }

@@ -15,8 +15,7 @@ const HORIZONTAL: [(char, char); 8] = [
     ('\u{202F}', '\u{202F}'),
     ('\u{3000}', '\u{3000}'),
 ];
-const VERTICAL: [(char, char); 3] =
-    [('\n', '\r'), ('\u{85}', '\u{85}'), ('\u{2028}', '\u{2029}')];
+const VERTICAL: [(char, char); 3] = [('\n', '\r'), ('\u{85}', '\u{85}'), ('\u{2028}', '\u{2029}')];
 
 /// `\b` and `\B` between ASCII word characters.
 const BOUNDARY: &str = "(?:(?<=[0-9A-Z_a-z])(?![0-9A-Z_a-z])|(?<![0-9A-Z_a-z])(?=[0-9A-Z_a-z]))";
@@ -104,10 +103,22 @@ impl Translator {
             'c' => char::from_u32(u32::from(self.cursor.next()?) ^ 64),
             '0' => self.octal(),
             _ if self.cursor.eat("{") => {
-                let length = self.cursor.rest().iter().position(|&character| character == '}')?;
-                let code = if length <= 6 { self.cursor.hexadecimal(length)? } else { return None };
+                let length = self
+                    .cursor
+                    .rest()
+                    .iter()
+                    .position(|&character| character == '}')?;
+                let code = if length <= 6 {
+                    self.cursor.hexadecimal(length)?
+                } else {
+                    return None;
+                };
                 self.cursor.next();
-                if length == 0 { None } else { char::from_u32(code) }
+                if length == 0 {
+                    None
+                } else {
+                    char::from_u32(code)
+                }
             }
             _ => char::from_u32(self.cursor.hexadecimal(2)?),
         }
@@ -119,7 +130,9 @@ impl Translator {
         let most = if first <= 3 { 3 } else { 2 };
         let mut code = 0;
         for _ in 0..most {
-            let Some(digit) = self.cursor.peek().and_then(|next| next.to_digit(8)) else { break };
+            let Some(digit) = self.cursor.peek().and_then(|next| next.to_digit(8)) else {
+                break;
+            };
             code = code * 8 + digit;
             self.cursor.next();
         }
@@ -165,8 +178,15 @@ impl Translator {
             return Err(error_at(place, ExpressionProblem::BadGroupName));
         }
         let name = self.group_name(place)?;
-        let found = self.groups.iter().position(|group| group.name.as_ref() == Some(&name));
-        self.backreference(found.map_or(0, |index| index + 1), &format!("k<{name}>"), place)
+        let found = self
+            .groups
+            .iter()
+            .position(|group| group.name.as_ref() == Some(&name));
+        self.backreference(
+            found.map_or(0, |index| index + 1),
+            &format!("k<{name}>"),
+            place,
+        )
     }
 
     fn backreference(
@@ -175,9 +195,14 @@ impl Translator {
         written: &str,
         place: usize,
     ) -> Result<Atom, ExpressionError> {
-        let closed = number.checked_sub(1).and_then(|index| self.groups.get(index));
+        let closed = number
+            .checked_sub(1)
+            .and_then(|index| self.groups.get(index));
         if !closed.is_some_and(|group| group.closed) {
-            return Err(error_at(place, ExpressionProblem::NoSuchGroup(written.to_owned())));
+            return Err(error_at(
+                place,
+                ExpressionProblem::NoSuchGroup(written.to_owned()),
+            ));
         }
         self.output.push_str(&format!(r"(?:\{number})"));
         self.backtracking = true;
@@ -197,5 +222,9 @@ fn shorthand(letter: char) -> Option<CharSet> {
         'v' => CharSet::of(&VERTICAL),
         _ => return None,
     };
-    Some(if letter.is_ascii_uppercase() { set.negated() } else { set })
+    Some(if letter.is_ascii_uppercase() {
+        set.negated()
+    } else {
+        set
+    })
 }

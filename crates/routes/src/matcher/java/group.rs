@@ -1,14 +1,14 @@
 //! Everything that begins with a parenthesis: groups, look-around, inline flags.
 
-use super::{
-    Atom, ExpressionError, ExpressionProblem, Group, MAX_DEPTH, Translator, error_at,
-};
+use super::{Atom, ExpressionError, ExpressionProblem, Group, MAX_DEPTH, Translator, error_at};
 
 /// What an opening parenthesis turned out to begin.
 enum Opening {
     Plain,
     Capturing,
-    LookAround { behind: bool },
+    LookAround {
+        behind: bool,
+    },
     /// Inline flags alone, `(?i)`, which hold to the end of the group around them.
     FlagsOnly,
 }
@@ -23,7 +23,10 @@ impl Translator {
             return Ok(Atom::Fixed);
         }
         if self.depth == MAX_DEPTH {
-            return Err(error_at(place, ExpressionProblem::TooDeep { limit: MAX_DEPTH }));
+            return Err(error_at(
+                place,
+                ExpressionProblem::TooDeep { limit: MAX_DEPTH },
+            ));
         }
         let number = self.groups.len();
         let look_around = usize::from(matches!(opening, Opening::LookAround { .. }));
@@ -48,7 +51,9 @@ impl Translator {
         }
         Ok(match (look_around, is_empty) {
             (1, _) => Atom::Fixed,
-            (_, true) => Atom::Empty { asserts: self.assertions > assertions_before },
+            (_, true) => Atom::Empty {
+                asserts: self.assertions > assertions_before,
+            },
             (_, false) => Atom::Solid,
         })
     }
@@ -64,7 +69,9 @@ impl Translator {
                 self.output.push_str("(?");
                 self.output.push_str(look_around);
                 self.backtracking = true;
-                return Ok(Opening::LookAround { behind: look_around.starts_with('<') });
+                return Ok(Opening::LookAround {
+                    behind: look_around.starts_with('<'),
+                });
             }
         }
         if self.cursor.eat(":") {
@@ -77,7 +84,11 @@ impl Translator {
         }
         if self.cursor.eat("<") {
             let name = self.group_name(place)?;
-            if self.groups.iter().any(|group| group.name.as_ref() == Some(&name)) {
+            if self
+                .groups
+                .iter()
+                .any(|group| group.name.as_ref() == Some(&name))
+            {
                 return Err(error_at(place, ExpressionProblem::BadGroupName));
             }
             self.capture(Some(name));
@@ -88,7 +99,10 @@ impl Translator {
 
     fn capture(&mut self, name: Option<String>) {
         self.output.push('(');
-        self.groups.push(Group { name, closed: false });
+        self.groups.push(Group {
+            name,
+            closed: false,
+        });
     }
 
     /// A name and its `>`: an ASCII letter, then ASCII letters and digits.
@@ -117,7 +131,10 @@ impl Translator {
                 }
                 Some('s') => self.flags.dot_all = on,
                 Some(flag @ ('m' | 'd' | 'x' | 'u' | 'U')) => {
-                    return Err(error_at(place, ExpressionProblem::NotTranslated(flag_name(flag))));
+                    return Err(error_at(
+                        place,
+                        ExpressionProblem::NotTranslated(flag_name(flag)),
+                    ));
                 }
                 Some(')') => return Ok(Opening::FlagsOnly),
                 Some(':') => {

@@ -6,7 +6,9 @@ use super::{EscapeError, GLOB, SQL, Wildcards, expression};
 
 fn matches(pattern: &str, wildcards: Wildcards, text: &str) -> bool {
     let expression = expression(pattern, wildcards).unwrap();
-    regex::Regex::new(&format!(r"\A(?:{expression})\z")).unwrap().is_match(text)
+    regex::Regex::new(&format!(r"\A(?:{expression})\z"))
+        .unwrap()
+        .is_match(text)
 }
 
 /// Recursive, slow and obviously right.
@@ -74,7 +76,11 @@ fn globs() {
         (r"ab\\", r"ab\", true),
     ];
     for (pattern, text, expected) in cases {
-        assert_eq!(matches(pattern, GLOB, text), expected, "{pattern} on {text:?}");
+        assert_eq!(
+            matches(pattern, GLOB, text),
+            expected,
+            "{pattern} on {text:?}"
+        );
     }
 }
 
@@ -100,13 +106,22 @@ fn sql_patterns() {
         (r"ab\", "ab", true),
     ];
     for (pattern, text, expected) in cases {
-        assert_eq!(matches(pattern, SQL, text), expected, "{pattern} on {text:?}");
+        assert_eq!(
+            matches(pattern, SQL, text),
+            expected,
+            "{pattern} on {text:?}"
+        );
     }
 }
 
 #[test]
 fn the_other_notations_wildcard_has_no_escape() {
-    let unknown = |character, position| Err(EscapeError::Unknown { character, position });
+    let unknown = |character, position| {
+        Err(EscapeError::Unknown {
+            character,
+            position,
+        })
+    };
     assert_eq!(expression(r"a\%", GLOB), unknown('%', 2));
     assert_eq!(expression(r"\_", GLOB), unknown('_', 1));
     assert_eq!(expression(r"ab\*", SQL), unknown('*', 3));
@@ -118,7 +133,10 @@ fn only_listed_escapes_exist() {
     for letter in ('a'..='z').chain('A'..='Z').chain('0'..='9') {
         if !"nrtu".contains(letter) {
             let pattern = format!("\\{letter}");
-            let unknown = Err(EscapeError::Unknown { character: letter, position: 1 });
+            let unknown = Err(EscapeError::Unknown {
+                character: letter,
+                position: 1,
+            });
             assert_eq!(expression(&pattern, GLOB), unknown, "{pattern}");
         }
     }
