@@ -17,10 +17,11 @@ impl Setting for QueueWhenFull {
         match text.to_ascii_lowercase().as_str() {
             "refuse" => Ok(QueueWhenFull(WhenFull::Refuse)),
             "drop-newest" => Ok(QueueWhenFull(WhenFull::DropNewest)),
-            "drop-oldest" => Err("that is a setting of one route: \
-                kete.routes.<route>.queue.when-full=drop-oldest"
+            "drop-oldest" => Err("that is a setting of one route
+\
+                set kete.routes.<route>.queue.when-full=drop-oldest"
                 .to_owned()),
-            _ => Err("no such answer to a full queue".to_owned()),
+            _ => Err("it is none of these".to_owned()),
         }
     }
 }
@@ -84,7 +85,7 @@ impl Setting for DeadLettersWhenFull {
     fn parse(text: &str) -> Result<DeadLettersWhenFull, String> {
         match text {
             "block" => Ok(DeadLettersWhenFull),
-            _ => Err("no such answer to a full store of dead letters".to_owned()),
+            _ => Err("there is no other answer yet".to_owned()),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use kete_config::{AnyKey, Key, KeyTable, Scope, Setting, Size};
+use kete_config::{AnyKey, Key, KeyTable, Scope, Setting, Size, setting_words};
 use kete_queue::{ConsumerLimits, WhenLagging};
 
 /// Which events keep their order.
@@ -21,19 +21,12 @@ pub enum Ordering {
     Total,
 }
 
-impl Setting for Ordering {
-    const EXPECTED: &'static str = "user, realm, none or total";
-
-    fn parse(text: &str) -> Result<Ordering, String> {
-        match text.to_ascii_lowercase().as_str() {
-            "user" => Ok(Ordering::User),
-            "realm" => Ok(Ordering::Realm),
-            "none" => Ok(Ordering::None),
-            "total" => Ok(Ordering::Total),
-            _ => Err("no such ordering".to_owned()),
-        }
-    }
-}
+setting_words!(Ordering {
+    User = "user",
+    Realm = "realm",
+    None = "none",
+    Total = "total",
+});
 
 /// `refuse` or `drop-oldest`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,10 +39,11 @@ impl Setting for RouteWhenFull {
         match text.to_ascii_lowercase().as_str() {
             "refuse" => Ok(RouteWhenFull(WhenLagging::Refuse)),
             "drop-oldest" => Ok(RouteWhenFull(WhenLagging::DropOldest)),
-            "drop-newest" => Err("one route cannot drop what others want; \
-                kete.queue.when-full=drop-newest drops for all together"
+            "drop-newest" => Err("one route cannot drop what others want
+\
+                kete.queue.when-full=drop-newest drops for all routes together"
                 .to_owned()),
-            _ => Err("no such answer to a full queue".to_owned()),
+            _ => Err("it is none of these".to_owned()),
         }
     }
 }

@@ -61,11 +61,7 @@ async fn an_outage_costs_nothing_and_runs_one_attempt_at_a_time() {
     let shelf = Shelf::default();
     shelf.set_down(true);
     machine.supervisor.add_lane(lane("all", shelf.clone()));
-    let (source_end, intake) = hand();
-    machine
-        .supervisor
-        .add_source(source("hand", false, source_end));
-    let intake = intake.await.unwrap();
+    let intake = machine.intake(false).await;
     let events: Vec<String> = (0..50)
         .map(|number| login(&number.to_string(), "ann"))
         .collect();
@@ -91,11 +87,7 @@ async fn a_stop_ends_within_the_grace_and_counts_what_is_left() {
     let shelf = Shelf::default();
     shelf.set_down(true);
     machine.supervisor.add_lane(lane("all", shelf));
-    let (source_end, intake) = hand();
-    machine
-        .supervisor
-        .add_source(source("hand", false, source_end));
-    let intake = intake.await.unwrap();
+    let intake = machine.intake(false).await;
     let receipt = submit(&intake, &[&login("1", "a"), &login("2", "b")])
         .await
         .unwrap();
@@ -155,11 +147,7 @@ async fn a_repeat_shares_the_receipt_of_the_first() {
     let shelf = Shelf::default();
     shelf.set_down(true);
     machine.supervisor.add_lane(lane("all", shelf.clone()));
-    let (source_end, intake) = hand();
-    let mut spec = source("hand", false, source_end);
-    spec.drops_repeats = true;
-    machine.supervisor.add_source(spec);
-    let intake = intake.await.unwrap();
+    let intake = machine.intake(true).await;
     let first = submit(&intake, &[&login("1", "a")]).await.unwrap();
     let again = submit(&intake, &[&login("1", "a"), &login("1", "a")])
         .await
@@ -181,11 +169,7 @@ async fn events_without_an_id_of_keycloaks_are_never_taken_for_repeats() {
     let mut machine = machine(ROOMY);
     let shelf = Shelf::default();
     machine.supervisor.add_lane(lane("all", shelf.clone()));
-    let (source_end, intake) = hand();
-    let mut spec = source("hand", false, source_end);
-    spec.drops_repeats = true;
-    machine.supervisor.add_source(spec);
-    let intake = intake.await.unwrap();
+    let intake = machine.intake(true).await;
     let nameless = r#"{"time":1,"type":"LOGIN","realmName":"demo"}"#;
     submit(&intake, &[nameless, nameless])
         .await
@@ -215,11 +199,7 @@ async fn at_the_bound_intake_waits_and_loses_nothing() {
     dead.set_down(true);
     machine.supervisor.add_lane(lane("dead", dead.clone()));
     machine.supervisor.add_lane(lane("well", well.clone()));
-    let (source_end, intake) = hand();
-    machine
-        .supervisor
-        .add_source(source("hand", false, source_end));
-    let intake = intake.await.unwrap();
+    let intake = machine.intake(false).await;
     let three = [login("1", "a"), login("2", "a"), login("3", "a")];
     submit(&intake, &[&three[0], &three[1], &three[2]])
         .await
@@ -254,11 +234,7 @@ async fn a_batch_larger_than_the_queue_is_taken_in_parts() {
     let mut machine = machine(small(3));
     let shelf = Shelf::default();
     machine.supervisor.add_lane(lane("all", shelf.clone()));
-    let (source_end, intake) = hand();
-    machine
-        .supervisor
-        .add_source(source("hand", false, source_end));
-    let intake = intake.await.unwrap();
+    let intake = machine.intake(false).await;
     let events: Vec<String> = (0..20)
         .map(|number| login(&number.to_string(), "ann"))
         .collect();
@@ -281,11 +257,7 @@ async fn an_event_that_can_never_fit_is_left_out_and_its_neighbours_are_not() {
     });
     let shelf = Shelf::default();
     machine.supervisor.add_lane(lane("all", shelf.clone()));
-    let (source_end, intake) = hand();
-    machine
-        .supervisor
-        .add_source(source("hand", false, source_end));
-    let intake = intake.await.unwrap();
+    let intake = machine.intake(false).await;
     let huge = login("huge", &"x".repeat(3000));
     let events = [login("1", "ann"), huge, login("2", "bob")];
     let events: Vec<&str> = events.iter().map(String::as_str).collect();
@@ -316,11 +288,7 @@ async fn a_route_that_drops_its_oldest_does_not_touch_the_others() {
         ..lane("dead", dead.clone())
     });
     machine.supervisor.add_lane(lane("well", well.clone()));
-    let (source_end, intake) = hand();
-    machine
-        .supervisor
-        .add_source(source("hand", false, source_end));
-    let intake = intake.await.unwrap();
+    let intake = machine.intake(false).await;
     let mut receipts = Vec::new();
     for number in 0..100 {
         let event = login(&number.to_string(), "ann");
@@ -355,11 +323,7 @@ async fn a_dead_letter_is_on_the_disk_before_its_event_is_settled() {
         ..Shelf::default()
     };
     machine.supervisor.add_lane(lane("all", shelf.clone()));
-    let (source_end, intake) = hand();
-    machine
-        .supervisor
-        .add_source(source("hand", false, source_end));
-    let intake = intake.await.unwrap();
+    let intake = machine.intake(false).await;
     let events = [login("1", "ann"), login("2", "bad-one"), login("3", "ann")];
     let events: Vec<&str> = events.iter().map(String::as_str).collect();
     submit(&intake, &events)
@@ -401,11 +365,7 @@ async fn when_the_store_is_full_the_route_waits() {
         ..Shelf::default()
     };
     machine.supervisor.add_lane(lane("all", shelf.clone()));
-    let (source_end, intake) = hand();
-    machine
-        .supervisor
-        .add_source(source("hand", false, source_end));
-    let intake = intake.await.unwrap();
+    let intake = machine.intake(false).await;
     let bad = submit(&intake, &[&login("1", "bad-one")]).await.unwrap();
     tokio::time::sleep(300 * SECOND).await;
     let next = submit(&intake, &[&login("2", "ann")]).await.unwrap();
@@ -436,11 +396,7 @@ async fn a_replaced_lane_goes_on_at_its_cursor() {
     let mut machine = machine(ROOMY);
     let (before, after) = (Shelf::default(), Shelf::default());
     machine.supervisor.add_lane(lane("all", before.clone()));
-    let (source_end, intake) = hand();
-    machine
-        .supervisor
-        .add_source(source("hand", false, source_end));
-    let intake = intake.await.unwrap();
+    let intake = machine.intake(false).await;
     submit(&intake, &[&login("1", "a")])
         .await
         .unwrap()
@@ -467,11 +423,7 @@ async fn a_removed_lane_is_forgotten_and_its_receipts_settle() {
     goes.set_down(true);
     machine.supervisor.add_lane(lane("stays", stays.clone()));
     machine.supervisor.add_lane(lane("goes", goes));
-    let (source_end, intake) = hand();
-    machine
-        .supervisor
-        .add_source(source("hand", false, source_end));
-    let intake = intake.await.unwrap();
+    let intake = machine.intake(false).await;
     let receipt = submit(&intake, &[&login("1", "a")]).await.unwrap();
     machine
         .metric(r#"kete_events_forwarded_total{route="stays"} 1"#)
@@ -516,11 +468,7 @@ async fn connections_can_be_replaced_while_events_flow() {
     let mut machine = machine(ROOMY);
     let shelf = Shelf::default();
     machine.supervisor.add_lane(lane("all", shelf.clone()));
-    let (source_end, intake) = hand();
-    machine
-        .supervisor
-        .add_source(source("hand", false, source_end));
-    let intake = intake.await.unwrap();
+    let intake = machine.intake(false).await;
     submit(&intake, &[&login("1", "a")])
         .await
         .unwrap()

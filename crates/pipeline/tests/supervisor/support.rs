@@ -276,6 +276,15 @@ pub(crate) fn machine_with(limits: Limits, dead_letters: DeadLetters) -> Machine
 }
 
 impl Machine {
+    /// The intake of a source that stays until the end.
+    pub(crate) async fn intake(&mut self, drops_repeats: bool) -> Intake {
+        let (hand, intake) = hand();
+        let mut spec = source("hand", false, hand);
+        spec.drops_repeats = drops_repeats;
+        self.supervisor.add_source(spec);
+        intake.await.unwrap()
+    }
+
     /// Waits until a line of the metrics says so.
     pub(crate) async fn metric(&self, line: &str) {
         let has = || self.telemetry.encode().lines().any(|one| one == line);
