@@ -87,7 +87,7 @@ impl Keycloak {
     }
 
     /// Creates a client with a signing key, as an administrator does. Keycloak 26.4 writes the key
-    /// into its event as it is (<https://github.com/keycloak/keycloak/issues/51241>).
+    /// into its event as it is (keycloak/keycloak #51241).
     ///
     /// # Errors
     ///

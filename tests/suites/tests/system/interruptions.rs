@@ -66,9 +66,17 @@ async fn all_connections_reset_again_and_again_lose_nothing() -> Result<()> {
 
 #[tokio::test]
 async fn a_server_that_freezes_beyond_its_ping_timeout_gets_everything_afterwards() -> Result<()> {
+    let kinds = [Kind::Node, Kind::Python, Kind::Oxide];
+    for kind in &kinds[..if full() { 3 } else { 1 }] {
+        a_freeze_loses_nothing(*kind).await?;
+    }
+    Ok(())
+}
+
+async fn a_freeze_loses_nothing(kind: Kind) -> Result<()> {
     let events = generate(3, 200, 6_000);
     let (first, second) = events.split_at(2_000);
-    let mut server = quick_to_notice(Kind::Node).start().await?;
+    let mut server = quick_to_notice(kind).start().await?;
     let mut kete = Kete::run(&[from_stdin(), cautious_route(&server.url())]).await?;
 
     kete.feed_events(first).await?;
