@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use ::http::HeaderValue;
-use oauth2::basic::{BasicClient, BasicErrorResponse, BasicTokenResponse};
+use oauth2::basic::{BasicClient, BasicErrorResponse, BasicTokenResponse, BasicTokenType};
 use oauth2::{
     AsyncHttpClient, AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse,
     RequestTokenError, Scope, TokenResponse, TokenUrl,
@@ -158,10 +158,19 @@ pub struct TokenSource {
 
 #[derive(Debug, Default)]
 struct State {
-    current: Option<(Token, Instant)>,
+    current: Option<Current>,
     failed: Option<(TokenError, Instant)>,
     failures: u32,
     refused: bool,
+}
+
+#[derive(Debug)]
+struct Current {
+    token: Token,
+    /// From then on it is worth getting another.
+    stale_at: Instant,
+    /// From then on it is worth nothing.
+    expires_at: Instant,
 }
 
 impl TokenSource {
@@ -183,15 +192,15 @@ impl TokenSource {
     pub async fn token(&self) -> Result<Token, TokenError> {
         let mut state = self.state.lock().await;
         let now = Instant::now();
-        if let Some((token, stale_at)) = &state.current
-            && now < *stale_at
+        if let Some(current) = &state.current
+            && now < current.stale_at
         {
-            return Ok(token.clone());
+            return Ok(current.token.clone());
         }
         if let Some((error, until)) = &state.failed
             && now < *until
         {
-            return Err(error.clone());
+            return state.still_good(now).ok_or_else(|| error.clone());
         }
         match self.fetch().await {
             Ok((text, lifetime)) => {
@@ -199,19 +208,23 @@ impl TokenSource {
                     text: text.into(),
                     after_refusal: state.refused,
                 };
-                let stale_at = Instant::now() + useful(lifetime);
+                // Its life began at the latest when it was asked for.
+                let current = Current {
+                    token: token.clone(),
+                    stale_at: now + useful(lifetime),
+                    expires_at: now + lifetime,
+                };
                 *state = State {
-                    current: Some((token.clone(), stale_at)),
+                    current: Some(current),
                     ..State::default()
                 };
                 Ok(token)
             }
             Err(error) => {
-                let until = Instant::now() + pause(state.failures);
+                let failed_at = Instant::now();
+                state.failed = Some((error.clone(), failed_at + pause(state.failures)));
                 state.failures = state.failures.saturating_add(1);
-                state.current = None;
-                state.failed = Some((error.clone(), until));
-                Err(error)
+                state.still_good(failed_at).ok_or(error)
             }
         }
     }
@@ -220,8 +233,8 @@ impl TokenSource {
     /// at once is worth it, which it is not for a token that was fetched for the same reason.
     pub async fn refuse(&self, token: &Token) -> bool {
         let mut state = self.state.lock().await;
-        let is_current = |(current, _): &(Token, Instant)| Arc::ptr_eq(&current.text, &token.text);
-        if state.current.as_ref().is_some_and(is_current) {
+        let is_it = |current: &Current| Arc::ptr_eq(&current.token.text, &token.text);
+        if state.current.as_ref().is_some_and(is_it) {
             state.current = None;
             state.refused = true;
         }
@@ -232,7 +245,7 @@ impl TokenSource {
         let deadline = self.credentials.deadline;
         let answered = tokio::time::timeout(deadline, self.ask()).await;
         answered.unwrap_or_else(|_late| {
-            let endpoint = self.credentials.token_url.to_string();
+            let endpoint = self.endpoint();
             Err(TokenError::Timeout { endpoint, deadline })
         })
     }
@@ -257,6 +270,15 @@ impl TokenSource {
         let request = client.exchange_client_credentials().add_scopes(scopes);
         let answer: Result<BasicTokenResponse, _> = request.request_async(&transport).await;
         match answer {
+            Ok(token) if *token.token_type() != BasicTokenType::Bearer => {
+                let (endpoint, status) = (self.endpoint(), transport.status.into_inner());
+                let problem = "its type is not bearer".to_owned();
+                Err(TokenError::NotAToken {
+                    endpoint,
+                    status,
+                    problem,
+                })
+            }
             Ok(token) => {
                 let lifetime = token.expires_in().filter(|lifetime| !lifetime.is_zero());
                 let text = token.access_token().secret().clone();
@@ -266,21 +288,29 @@ impl TokenSource {
         }
     }
 
+    /// The token endpoint as it may be shown.
+    fn endpoint(&self) -> String {
+        let mut url = self.credentials.token_url.clone();
+        // Both fail only for addresses that cannot have such parts.
+        let _no_such_part = url.set_username("").and_then(|()| url.set_password(None));
+        url.to_string()
+    }
+
     fn explain(
         &self,
         error: RequestTokenError<SendError, BasicErrorResponse>,
         status: u16,
     ) -> TokenError {
-        let endpoint = self.credentials.token_url.to_string();
+        let endpoint = self.endpoint();
         match error {
             RequestTokenError::ServerResponse(said) => {
-                let description = said
-                    .error_description()
-                    .map_or(String::new(), |text| format!(": {text}"));
+                let description = said.error_description();
+                let description =
+                    description.map_or(String::new(), |text| format!(": {}", excerpt(text)));
                 TokenError::Refused {
                     endpoint,
                     status,
-                    error: said.error().to_string(),
+                    error: excerpt(said.error().as_ref()),
                     description,
                 }
             }
@@ -311,6 +341,17 @@ impl TokenSource {
                 problem,
             },
         }
+    }
+}
+
+impl State {
+    /// A token that should have been renewed by now, but is not expired.
+    fn still_good(&self, now: Instant) -> Option<Token> {
+        let current = self
+            .current
+            .as_ref()
+            .filter(|current| now < current.expires_at)?;
+        Some(current.token.clone())
     }
 }
 
@@ -359,6 +400,20 @@ impl Transport {
             .body(body)
             .map_err(|error| SendError::Failed(error.to_string()))
     }
+}
+
+/// What a server said, bounded and on one line.
+fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let mut shown: String = text
+        .chars()
+        .take(LONGEST)
+        .flat_map(char::escape_debug)
+        .collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// How long a token of this lifetime is used: a short one for half of it.

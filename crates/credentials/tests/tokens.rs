@@ -247,6 +247,59 @@ async fn a_refusal_carries_what_the_server_said_and_no_secret() {
 }
 
 #[tokio::test]
+async fn a_token_that_cannot_be_renewed_is_used_to_its_end() {
+    let (endpoint, url) = endpoint().await;
+    let source = source(credentials(url));
+    text(&source).await;
+    endpoint.answers(StatusCode::SERVICE_UNAVAILABLE, "{}");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(280)).await;
+    tokio::time::resume();
+    assert_eq!(text(&source).await, "one");
+    assert_eq!(text(&source).await, "one");
+    assert_eq!(
+        endpoint.count(),
+        2,
+        "it was tried once, and is not hammered"
+    );
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(30)).await;
+    tokio::time::resume();
+    assert!(source.token().await.is_err());
+}
+
+#[tokio::test]
+async fn nothing_of_the_address_or_the_answer_that_should_not_be_shown_is() {
+    let (endpoint, mut url) = endpoint().await;
+    url.set_username("ann").unwrap();
+    url.set_password(Some("hunter2")).unwrap();
+    let long = "x".repeat(5000);
+    let body = json!({"error": "bad\nthing", "error_description": long}).to_string();
+    endpoint.answers(StatusCode::BAD_REQUEST, &body);
+    let error = source(credentials(url))
+        .token()
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("400 bad\\nthing: xxx") && error.len() < 400,
+        "{error}"
+    );
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[tokio::test]
+async fn a_token_of_another_type_is_none() {
+    let (endpoint, url) = endpoint().await;
+    endpoint.gives(&json!({"access_token": "one", "token_type": "mac"}));
+    let error = source(credentials(url)).token().await.unwrap_err();
+    assert!(
+        matches!(error, TokenError::NotAToken { status: 200, .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn an_endpoint_in_trouble_is_not_hammered() {
     let (endpoint, url) = endpoint().await;
     endpoint.answers(StatusCode::BAD_GATEWAY, "<html>bad gateway</html>");

@@ -48,4 +48,5 @@ pub use identity::ID_NAMESPACE;
 pub use metadata::Metadata;
 pub use parse::NESTING_LIMIT;
 pub use redact::MASK;
+pub use resource_types::RESOURCE_TYPES;
 pub use variables::{Style, Variable, VariableSource};

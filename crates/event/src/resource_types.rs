@@ -1,14 +1,14 @@
 //! Keycloak's own resource types of admin events.
 //!
 //! Keycloak maps any other text to `CUSTOM` and keeps the text beside it; its Admin REST API and
-//! webhooks show the text only. This list turns one back into the other. It is needed nowhere
-//! else: events of types missing here still pass, as `CUSTOM`.
+//! webhooks show the text only. This list turns one back into the other. Events of types missing
+//! here still pass, as `CUSTOM`.
 
 /// What Keycloak calls a resource type that an extension made up.
 pub(crate) const CUSTOM: &str = "CUSTOM";
 
 /// `org.keycloak.events.admin.ResourceType` of Keycloak 26.7, sorted.
-const KNOWN: [&str; 39] = [
+pub const RESOURCE_TYPES: [&str; 39] = [
     "AUTHENTICATOR_CONFIG",
     "AUTHORIZATION_POLICY",
     "AUTHORIZATION_RESOURCE",
@@ -51,8 +51,8 @@ const KNOWN: [&str; 39] = [
 ];
 
 /// Whether Keycloak itself has a resource type of this name.
-pub(crate) fn is_known(resource_type: &str) -> bool {
-    KNOWN.binary_search(&resource_type).is_ok()
+pub(crate) fn is_known_resource_type(resource_type: &str) -> bool {
+    RESOURCE_TYPES.binary_search(&resource_type).is_ok()
 }
 
 #[cfg(test)]
@@ -61,16 +61,16 @@ mod tests {
 
     #[test]
     fn the_list_is_sorted_so_that_every_entry_is_found() {
-        assert!(KNOWN.is_sorted());
-        for name in KNOWN {
-            assert!(is_known(name), "{name}");
+        assert!(RESOURCE_TYPES.is_sorted());
+        for name in RESOURCE_TYPES {
+            assert!(is_known_resource_type(name), "{name}");
         }
     }
 
     #[test]
     fn names_that_are_not_keycloaks_are_not_known() {
         for name in ["", "user", "USERS", "INVOICE", "USER_"] {
-            assert!(!is_known(name), "{name}");
+            assert!(!is_known_resource_type(name), "{name}");
         }
     }
 }

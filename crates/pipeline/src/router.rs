@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use kete_event::Metadata;
 use kete_queue::ConsumerId;
 use kete_routes::RouteRules;
+use tracing::warn;
 
 use crate::telemetry::RouteMetrics;
 
@@ -93,10 +94,7 @@ impl Table {
         {
             return Arc::clone(answer);
         }
-        let accepting = self
-            .entries
-            .iter()
-            .filter(|entry| entry.rules.accepts(metadata));
+        let accepting = self.entries.iter().filter(|entry| accepts(entry, metadata));
         let answer: Arc<[ConsumerId]> = accepting.map(|entry| entry.consumer).collect();
         if answers.count >= REMEMBERED {
             *answers = Answers::default();
@@ -106,4 +104,20 @@ impl Table {
         types.insert(metadata.event_type.clone(), Arc::clone(&answer));
         answer
     }
+}
+
+/// Asks a route's matchers. One that gives up on a text does not accept it, which is said: the
+/// route would miss such events without a word.
+fn accepts(entry: &RouterEntry, metadata: &Metadata) -> bool {
+    let before = entry.rules.gave_up();
+    let accepted = entry.rules.accepts(metadata);
+    if entry.rules.gave_up() > before {
+        let (route, realm) = (&*entry.name, metadata.realm.as_deref());
+        let event_type = &*metadata.event_type;
+        warn!(
+            route,
+            realm, event_type, "a regex matcher needs too many steps and does not accept this"
+        );
+    }
+    accepted
 }

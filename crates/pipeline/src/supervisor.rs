@@ -397,6 +397,10 @@ fn watch_lag(shared: &Arc<Shared>, telemetry: &Arc<Telemetry>) {
             let lag = shared.queue.lag(entry.consumer);
             entry.metrics.lag_events.set(lag.events as i64);
             entry.metrics.lag_bytes.set(lag.bytes as i64);
+            entry
+                .metrics
+                .matchers_gave_up
+                .set(entry.rules.gave_up() as i64);
         }
     });
 }

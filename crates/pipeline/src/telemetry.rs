@@ -49,6 +49,7 @@ struct Families {
     in_flight: Gauges,
     lag_events: Gauges,
     lag_bytes: Gauges,
+    gave_up: Gauges,
     oldest: FloatGauges,
     connections: Gauges,
     connects: Counters,
@@ -97,6 +98,8 @@ pub struct RouteMetrics {
     pub lag_events: Gauge,
     /// Bytes that the route has not settled.
     pub lag_bytes: Gauge,
+    /// How often a regex matcher of the route gave up on a text.
+    pub matchers_gave_up: Gauge,
     /// When the oldest unsettled event was accepted, in milliseconds since 1970; 0: there is none.
     pub oldest_accepted_at: AtomicI64,
     /// Open connections.
@@ -301,6 +304,11 @@ impl Families {
                 "Events that the route has not settled",
                 &self.lag_events,
             ),
+            (
+                "route_matchers_gave_up",
+                "Texts on which a regex matcher gave up and did not accept",
+                &self.gave_up,
+            ),
         ];
         for (name, help, family) in gauges {
             registry.register(name, help, family.clone());
@@ -381,6 +389,7 @@ impl RouteMetrics {
             in_flight: gauge(&families.in_flight),
             lag_events: gauge(&families.lag_events),
             lag_bytes: gauge(&families.lag_bytes),
+            matchers_gave_up: gauge(&families.gave_up),
             oldest_accepted_at: AtomicI64::new(0),
             connections: gauge(&families.connections),
             connects: of(&families.connects),

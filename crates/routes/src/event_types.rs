@@ -3,10 +3,12 @@
 //! The list is open: newer Keycloak releases and extensions add types, so not being in it is never
 //! more than a warning, and nothing at run time looks here.
 
+use kete_event::RESOURCE_TYPES;
+
 use crate::suggestion::suggestion;
 
 /// `org.keycloak.events.EventType` up to Keycloak 26.7; each also exists as `<NAME>_ERROR`.
-const USER_EVENTS: [&str; 61] = [
+const USER_EVENTS: [&str; 66] = [
     "AUTHREQID_TO_TOKEN",
     "CLIENT_DELETE",
     "CLIENT_INFO",
@@ -32,6 +34,7 @@ const USER_EVENTS: [&str; 61] = [
     "INTROSPECT_TOKEN",
     "INVALID_SIGNATURE",
     "INVITE_ORG",
+    "JWT_AUTHORIZATION_GRANT",
     "LOGIN",
     "LOGOUT",
     "OAUTH2_DEVICE_AUTH",
@@ -65,52 +68,13 @@ const USER_EVENTS: [&str; 61] = [
     "USER_INFO_REQUEST",
     "USER_SESSION_DELETED",
     "VALIDATE_ACCESS_TOKEN",
+    "VERIFIABLE_CREDENTIAL_CREATE_OFFER",
+    "VERIFIABLE_CREDENTIAL_NONCE_REQUEST",
+    "VERIFIABLE_CREDENTIAL_OFFER_REQUEST",
+    "VERIFIABLE_CREDENTIAL_PRE_AUTHORIZED_GRANT",
     "VERIFIABLE_CREDENTIAL_REQUEST",
     "VERIFY_EMAIL",
     "VERIFY_PROFILE",
-];
-
-/// `org.keycloak.events.admin.ResourceType` up to Keycloak 26.7.
-const RESOURCES: [&str; 39] = [
-    "AUTHENTICATOR_CONFIG",
-    "AUTHORIZATION_POLICY",
-    "AUTHORIZATION_RESOURCE",
-    "AUTHORIZATION_RESOURCE_SERVER",
-    "AUTHORIZATION_SCOPE",
-    "AUTH_EXECUTION",
-    "AUTH_EXECUTION_FLOW",
-    "AUTH_FLOW",
-    "CLIENT",
-    "CLIENT_INITIAL_ACCESS_MODEL",
-    "CLIENT_ROLE",
-    "CLIENT_ROLE_MAPPING",
-    "CLIENT_SCOPE",
-    "CLIENT_SCOPE_CLIENT_MAPPING",
-    "CLIENT_SCOPE_MAPPING",
-    "CLUSTER_NODE",
-    "COMPONENT",
-    "CUSTOM",
-    "GROUP",
-    "GROUP_MEMBERSHIP",
-    "IDENTITY_PROVIDER",
-    "IDENTITY_PROVIDER_MAPPER",
-    "ORGANIZATION",
-    "ORGANIZATION_GROUP",
-    "ORGANIZATION_GROUP_MEMBERSHIP",
-    "ORGANIZATION_MEMBERSHIP",
-    "PROTOCOL_MAPPER",
-    "REALM",
-    "REALM_ROLE",
-    "REALM_ROLE_MAPPING",
-    "REALM_SCOPE_MAPPING",
-    "REQUIRED_ACTION",
-    "REQUIRED_ACTION_CONFIG",
-    "USER",
-    "USER_FEDERATION_MAPPER",
-    "USER_FEDERATION_PROVIDER",
-    "USER_LOGIN_FAILURE",
-    "USER_PROFILE",
-    "USER_SESSION",
 ];
 
 const OPERATIONS: [&str; 4] = ["ACTION", "CREATE", "DELETE", "UPDATE"];
@@ -121,7 +85,7 @@ pub fn is_known_event_type(name: &str) -> bool {
     let is_user_event = |name: &str| USER_EVENTS.contains(&name);
     let is_admin_event = |name: &str| {
         name.rsplit_once('_').is_some_and(|(resource, operation)| {
-            RESOURCES.contains(&resource) && OPERATIONS.contains(&operation)
+            RESOURCE_TYPES.contains(&resource) && OPERATIONS.contains(&operation)
         })
     };
     is_user_event(&name)
@@ -134,7 +98,7 @@ pub(crate) fn nearest_event_type(name: &str) -> Option<String> {
     let user_events = USER_EVENTS
         .iter()
         .flat_map(|event| [(*event).to_owned(), format!("{event}_ERROR")]);
-    let admin_events = RESOURCES.iter().flat_map(|resource| {
+    let admin_events = RESOURCE_TYPES.iter().flat_map(|resource| {
         OPERATIONS
             .iter()
             .map(move |operation| format!("{resource}_{operation}"))
@@ -144,7 +108,7 @@ pub(crate) fn nearest_event_type(name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{RESOURCES, USER_EVENTS, is_known_event_type, nearest_event_type};
+    use super::{RESOURCE_TYPES, USER_EVENTS, is_known_event_type, nearest_event_type};
 
     #[test]
     fn user_events_their_errors_and_admin_events_are_known() {
@@ -190,6 +154,6 @@ mod tests {
     #[test]
     fn the_lists_are_sorted_and_hold_each_name_once() {
         assert!(USER_EVENTS.is_sorted_by(|one, next| one < next));
-        assert!(RESOURCES.is_sorted_by(|one, next| one < next));
+        assert!(RESOURCE_TYPES.is_sorted_by(|one, next| one < next));
     }
 }

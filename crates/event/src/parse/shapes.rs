@@ -209,7 +209,7 @@ pub(super) fn auth_details<'a>(
 }
 
 fn enum_name<'a>(text: &Cow<'a, str>) -> Cow<'a, str> {
-    if resource_types::is_known(text) {
+    if resource_types::is_known_resource_type(text) {
         text.clone()
     } else {
         Cow::Borrowed(CUSTOM)
