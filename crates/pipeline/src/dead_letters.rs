@@ -168,6 +168,12 @@ impl Store {
                 length += 1;
             }
         }
+        // The file itself must outlast a crash, not only what is written into it.
+        file.sync_all()?;
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
         Ok(Store {
             path: path.to_owned(),
             file,

@@ -8,7 +8,7 @@ use kete_queue::{Queue, RejectReason};
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::router::Router;
+use crate::router::{Router, RouterEntry};
 
 /// The same thing is said once a minute at most.
 const SAY_EVERY: Duration = Duration::from_secs(60);
@@ -37,25 +37,31 @@ impl Fullness {
         }
     }
 
-    /// Warns at half and at four fifths of a bound.
+    /// Warns at half and at four fifths of a bound, of the queue or of one route.
     pub(crate) fn look(&self, queue: &dyn Queue, router: &Router) {
         let (usage, limits) = (queue.usage(), queue.limits());
-        let events = usage.events * 100 / limits.max_events.max(1);
-        let percent = events.max(usage.bytes * 100 / limits.max_bytes.max(1));
+        let shared =
+            percent(usage.events, limits.max_events).max(percent(usage.bytes, limits.max_bytes));
+        let lag = |entry: &RouterEntry| queue.lag(entry.consumer).bytes;
+        let own = |entry: &RouterEntry| percent(lag(entry), entry.max_lag_bytes);
+        let routes = router.now();
+        let Some(behind) = routes.entries().iter().max_by_key(|entry| lag(entry)) else {
+            return;
+        };
+        let fullest = routes.entries().iter().max_by_key(|entry| own(entry));
+        let (behind, percent) = match fullest {
+            Some(entry) if own(entry) > shared => (entry, own(entry)),
+            _ => (behind, shared),
+        };
         let word = match percent {
             80.. => Word::Nearly,
             50.. => Word::Half,
             _ => return,
         };
-        let lag = |consumer| queue.lag(consumer).bytes;
-        let entries = router.entries();
-        let Some(behind) = entries.iter().max_by_key(|entry| lag(entry.consumer)) else {
-            return;
-        };
         let oldest = behind.metrics.oldest_accepted_at.load(Ordering::Relaxed);
         let age = crate::intake::epoch_millis() - oldest;
         if oldest != 0 && age >= BEHIND_MS && self.may_say(word) {
-            let (route, lag_bytes) = (&*behind.name, lag(behind.consumer));
+            let (route, lag_bytes) = (&*behind.name, lag(behind));
             warn!(
                 percent,
                 route, lag_bytes, "the queue fills up; this route is furthest behind"
@@ -73,4 +79,8 @@ impl Fullness {
         }
         may
     }
+}
+
+fn percent(used: u64, limit: u64) -> u64 {
+    used.saturating_mul(100) / limit.max(1)
 }

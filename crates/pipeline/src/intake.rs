@@ -5,6 +5,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -53,6 +54,8 @@ pub(crate) struct Shared {
     /// Held from the look for repeats to the entry of the new ids, so that two senders of one
     /// event cannot both be first.
     repeats: Mutex<Repeats>,
+    /// The change of the queue's room after which no route settled anything for a while.
+    stuck_at: AtomicU64,
     fullness: Fullness,
 }
 
@@ -60,12 +63,14 @@ impl Shared {
     pub(crate) fn new(queue: Arc<dyn Queue>, router: Router, stop: Stop) -> Arc<Shared> {
         let (open, repeats) = (RwLock::new(true), Mutex::default());
         let fullness = Fullness::default();
+        let stuck_at = AtomicU64::new(u64::MAX);
         Arc::new(Shared {
             queue,
             router,
             stop,
             open,
             repeats,
+            stuck_at,
             fullness,
         })
     }
@@ -144,8 +149,8 @@ impl Intake {
         self.metrics.bad.inc_by(count);
     }
 
-    /// Takes a batch, waiting for room. Dropping the future before it resolves takes nothing.
-    /// A batch that can never fit is taken in parts; a single event that cannot is left out,
+    /// Takes a batch, waiting for room. Dropping the future before it resolves takes nothing, but
+    /// for a batch that can never fit: that is taken in parts; a single event that cannot is left out,
     /// counted as bad, and said.
     ///
     /// # Errors
@@ -157,9 +162,8 @@ impl Intake {
         let mut room = self.shared.queue.room();
         while let Some(batch) = waiting.pop() {
             room.mark_unchanged();
-            if self.is_ahead() {
+            if self.is_ahead() && !self.hold_back(&mut room).await? {
                 waiting.push(batch);
-                self.room_or_stop(&mut room).await?;
                 continue;
             }
             match self.offer(batch).await {
@@ -236,6 +240,22 @@ impl Intake {
         !self.shared.queue.durable() && least.is_some_and(|least| least > AHEAD)
     }
 
+    /// Waits until a route has settled something. Returns whether none does: then there is no use
+    /// in holding back, and what does not fit is for the bounds of the queue to decide.
+    async fn hold_back(&self, room: &mut watch::Receiver<u64>) -> Result<bool, IntakeError> {
+        let version = *room.borrow_and_update();
+        if self.shared.stuck_at.load(Ordering::Relaxed) == version {
+            return Ok(true);
+        }
+        match tokio::time::timeout(PATIENCE, self.room_or_stop(room)).await {
+            Ok(waited) => waited.map(|()| false),
+            Err(_late) => {
+                self.shared.stuck_at.store(version, Ordering::Relaxed);
+                Ok(true)
+            }
+        }
+    }
+
     async fn offer(&self, batch: Batch) -> Result<Receipt, (IntakeError, Batch)> {
         let open = self.shared.open.read().await;
         if !*open || self.shared.stop.is_requested() {
@@ -247,12 +267,14 @@ impl Intake {
         let mut repeats = self.shared.repeats.lock().await;
         let batch = without_repeats(batch, &repeats);
         let ids: Vec<Box<str>> = own_ids(&batch).map(Box::from).collect();
+        let earlier = batch.earlier.clone();
         let receipt = self.append(batch).await?;
         let now = Instant::now();
         for id in &ids {
+            // What the batch repeats is not part of what its own events wait for.
             repeats.remember(id, &receipt, now);
         }
-        Ok(receipt)
+        Ok(receipt.and(&earlier))
     }
 
     async fn append(&self, batch: Batch) -> Result<Receipt, (IntakeError, Batch)> {
@@ -277,7 +299,7 @@ impl Intake {
                 self.shared
                     .fullness
                     .look(&*self.shared.queue, &self.shared.router);
-                Ok(appended.receipt.and(&batch.earlier))
+                Ok(appended.receipt)
             }
             Err(rejected) => {
                 let error = match rejected.reason {

@@ -17,6 +17,9 @@ const RETENTION: Duration = Duration::from_secs(15 * 60);
 /// How many ids are remembered at most, about 10 MB of them.
 const CAPACITY: usize = 65_536;
 
+/// Longer ids are not remembered: none of Keycloak's is, and they would take memory.
+const LONGEST: usize = 128;
+
 /// The events that were taken lately.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats {
@@ -32,6 +35,9 @@ impl Repeats {
 
     /// Remembers that an event was taken.
     pub(crate) fn remember(&mut self, id: &str, receipt: &Receipt, now: Instant) {
+        if id.len() > LONGEST {
+            return;
+        }
         self.forget_old(now);
         let id: Arc<str> = Arc::from(id);
         self.order.push_back((now, Arc::clone(&id)));

@@ -14,6 +14,9 @@ use crate::telemetry::RouteMetrics;
 /// the memory is bounded; it is emptied when it is full.
 const REMEMBERED: usize = 4096;
 
+/// Longer names are not remembered: they come from outside, and none of Keycloak's is.
+const LONGEST: usize = 256;
+
 /// One route, as intake sees it.
 #[derive(Clone)]
 pub struct RouterEntry {
@@ -21,6 +24,8 @@ pub struct RouterEntry {
     pub name: Arc<str>,
     /// Its place in the queue.
     pub consumer: ConsumerId,
+    /// The most bytes that it may be behind.
+    pub max_lag_bytes: u64,
     /// Its matchers.
     pub rules: Arc<RouteRules>,
     /// Its counters.
@@ -96,6 +101,9 @@ impl Table {
         }
         let accepting = self.entries.iter().filter(|entry| accepts(entry, metadata));
         let answer: Arc<[ConsumerId]> = accepting.map(|entry| entry.consumer).collect();
+        if realm.len() + metadata.event_type.len() > LONGEST {
+            return answer;
+        }
         if answers.count >= REMEMBERED {
             *answers = Answers::default();
         }

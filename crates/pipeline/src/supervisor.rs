@@ -15,6 +15,7 @@ use kete_queue::{ConsumerLimits, Lag, Queue};
 use kete_routes::{Retry, RouteRules};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::intake::Shared;
@@ -60,6 +61,8 @@ pub struct Supervisor {
     max_consecutive: u32,
     telemetry: Arc<Telemetry>,
     lanes: BTreeMap<Arc<str>, (RouterEntry, LaneHandle)>,
+    /// Raised by a lane that ends unasked.
+    alarm: CancellationToken,
     sources: JoinSet<(Arc<str>, Result<(), SourceError>)>,
     running: BTreeMap<Arc<str>, RunningSource>,
     names: Vec<Arc<str>>,
@@ -78,6 +81,8 @@ struct RunningSource {
 pub struct Report {
     /// The source whose failure ended it.
     pub failed_source: Option<SourceError>,
+    /// Whether it ended because a lane did, by a mistake of kete's.
+    pub failed_lane: bool,
     /// The routes that have unsettled events, and how many.
     pub undelivered: Vec<(Arc<str>, Lag)>,
     /// Whether every source was finite: then this was a job, and its result counts.
@@ -103,7 +108,10 @@ impl Report {
     pub fn is_success(&self) -> bool {
         let kept = self.durable || self.undelivered.is_empty();
         let clean = self.bad + self.dead_letters + self.dead_letters_lost == 0;
-        self.failed_source.is_none() && kept && (clean || !self.all_sources_finite)
+        self.failed_source.is_none()
+            && !self.failed_lane
+            && kept
+            && (clean || !self.all_sources_finite)
     }
 }
 
@@ -124,6 +132,7 @@ impl Supervisor {
             max_consecutive,
             telemetry,
             lanes: BTreeMap::new(),
+            alarm: CancellationToken::new(),
             sources: JoinSet::new(),
             running: BTreeMap::new(),
             names: Vec::new(),
@@ -145,6 +154,7 @@ impl Supervisor {
         let queue = Arc::clone(&self.shared.queue);
         let entry = RouterEntry {
             consumer: queue.consumer(&spec.name, spec.limits),
+            max_lag_bytes: spec.limits.max_lag_bytes,
             metrics: self.telemetry.route(&spec.name),
             name: spec.name,
             rules: spec.rules,
@@ -160,13 +170,14 @@ impl Supervisor {
             retry_wait: spec.retry.wait,
             max_consecutive: self.max_consecutive,
         };
-        let lane = LaneHandle::start(LaneParts {
+        let parts = LaneParts {
             queue,
             entry: entry.clone(),
             destination: spec.destination,
             dead_letters: Arc::clone(&self.dead_letters),
             settings,
-        });
+        };
+        let lane = LaneHandle::start(parts, self.alarm.clone());
         self.lanes.insert(Arc::clone(&entry.name), (entry, lane));
         self.publish_routes();
     }
@@ -298,9 +309,11 @@ impl Supervisor {
     /// until `shutdown` resolves. Then what was taken is delivered within the grace.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>, grace: Duration) -> Report {
         let mut shutdown = pin!(shutdown);
+        let alarm = self.alarm.clone();
         let asked = tokio::select! {
             () = self.wait() => false,
             () = &mut shutdown => true,
+            () = alarm.cancelled() => true,
         };
         if asked || self.failed.is_some() {
             return self.stop(grace).await;
@@ -313,6 +326,7 @@ impl Supervisor {
         let asked = tokio::select! {
             () = lanes_ended(&mut self.lanes) => false,
             () = &mut shutdown => true,
+            () = alarm.cancelled() => true,
         };
         if asked {
             return self.stop(grace).await;
@@ -374,6 +388,7 @@ impl Supervisor {
             all_sources_finite: self.all_finite,
             durable: self.shared.queue.durable(),
             failed_source: self.failed,
+            failed_lane: self.alarm.is_cancelled(),
         }
     }
 }

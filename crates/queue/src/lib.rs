@@ -121,7 +121,7 @@ pub enum Bound {
 /// A part of the log, as one read returns it.
 #[derive(Debug, Default)]
 pub struct Slice {
-    /// Records in sequence order. Numbers may be missing: those were settled by all.
+    /// Records in sequence order. Numbers may be missing: those are not for this consumer.
     pub records: Vec<Arc<Record>>,
     /// Where the next read starts.
     pub next: Sequence,
@@ -185,10 +185,12 @@ pub trait Queue: Send + Sync {
     /// The contiguous prefix that the consumer has settled: everything up to and including this.
     fn cursor(&self, consumer: ConsumerId) -> Sequence;
 
-    /// Records from `from` on, at most `max_events` and about `max_bytes` of them, but one at
-    /// least if there is one.
+    /// Records from `from` on that this consumer wants and has not settled, at most `max_events`
+    /// and about `max_bytes` of them, but one at least if there is one. A kind that cannot tell who
+    /// wants a record returns it: the consumer looks at its header anyway.
     fn read(
         &self,
+        consumer: ConsumerId,
         from: Sequence,
         max_events: usize,
         max_bytes: u64,
@@ -200,7 +202,7 @@ pub trait Queue: Send + Sync {
     /// The number of the newest record; changes when something is appended.
     fn appended(&self) -> watch::Receiver<Sequence>;
 
-    /// Changes when something has left the log, or a limit was raised.
+    /// Changes when a consumer has settled something, or a limit was changed.
     fn room(&self) -> watch::Receiver<u64>;
 
     /// Requests to this consumer to drop its oldest events.

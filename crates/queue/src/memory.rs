@@ -1,9 +1,9 @@
 //! The log in memory: bounded in events and bytes, and gone with the process.
 //!
-//! A body leaves memory as soon as the last consumer that wants it has settled it, wherever in the
-//! log it stands; only its empty slot waits for those before it.
+//! A record leaves memory as soon as the last consumer that wants it has settled it, wherever in
+//! the log it stands.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,9 +31,10 @@ pub struct Memory {
 
 #[derive(Debug)]
 struct State {
-    /// The sequence number of the first slot.
-    first: Sequence,
-    slots: VecDeque<Slot>,
+    /// The sequence number of the next record.
+    next: Sequence,
+    /// The records that somebody still wants.
+    slots: BTreeMap<Sequence, Slot>,
     usage: Usage,
     consumers: Vec<Consumer>,
     source_states: HashMap<Arc<str>, Bytes>,
@@ -41,8 +42,7 @@ struct State {
 
 #[derive(Debug)]
 struct Slot {
-    /// Present while somebody still wants it.
-    record: Option<Arc<Record>>,
+    record: Arc<Record>,
     wanted: Arc<[ConsumerId]>,
     /// How many of those have not settled it.
     waiting: usize,
@@ -65,8 +65,8 @@ impl Memory {
     #[must_use]
     pub fn new(limits: Limits) -> Memory {
         let state = State {
-            first: 1,
-            slots: VecDeque::new(),
+            next: 1,
+            slots: BTreeMap::new(),
             usage: Usage::default(),
             consumers: Vec::new(),
             source_states: HashMap::new(),
@@ -89,12 +89,15 @@ impl Memory {
         let offer = Offer::of(&batch, state.consumers.len());
         let mut dropped = 0;
         let sequences = match state.room_for(&offer, &self.limits) {
-            Ok(()) => state.next()..state.next() + batch.drafts.len() as u64,
-            Err(RejectReason::Full { .. }) if self.limits.when_full == WhenFull::DropNewest => {
+            Ok(()) => state.next..state.next + batch.drafts.len() as u64,
+            Err(NoRoom::ForAnybody(_)) if self.limits.when_full == WhenFull::DropNewest => {
                 dropped = offer.events;
-                state.next()..state.next()
+                state.next..state.next
             }
-            Err(reason) => return Err(Box::new(Rejected { reason, batch })),
+            Err(no_room) => {
+                let reason = no_room.reason();
+                return Err(Box::new(Rejected { reason, batch }));
+            }
         };
         if let Some(remembered) = batch.state {
             state
@@ -127,6 +130,22 @@ impl Memory {
     }
 }
 
+/// Why there is no room, as far as it decides whether new events may be dropped.
+enum NoRoom {
+    /// The log is full, and no consumer was asked to make room.
+    ForAnybody(RejectReason),
+    /// Only one consumer is at its bound, or one was asked to drop its oldest, or it is hopeless.
+    Otherwise(RejectReason),
+}
+
+impl NoRoom {
+    fn reason(self) -> RejectReason {
+        match self {
+            NoRoom::ForAnybody(reason) | NoRoom::Otherwise(reason) => reason,
+        }
+    }
+}
+
 /// What a batch would take, in all and of each consumer.
 struct Offer {
     events: u64,
@@ -153,13 +172,9 @@ impl Offer {
 }
 
 impl State {
-    fn next(&self) -> Sequence {
-        self.first + self.slots.len() as u64
-    }
-
     fn push(&mut self, draft: crate::Draft, pending: &Arc<Pending>) {
         let record = Record {
-            sequence: self.next(),
+            sequence: self.next,
             header: draft.header,
             body: draft.body,
         };
@@ -174,45 +189,72 @@ impl State {
                 waiting += 1;
             }
         }
-        let mut slot = Slot {
-            record: None,
+        self.next += 1;
+        if waiting == 0 {
+            pending.settle_one();
+            return;
+        }
+        self.usage.events += 1;
+        self.usage.bytes += cost;
+        let slot = Slot {
             waiting,
             wanted: draft.wanted,
             cost,
             pending: Arc::clone(pending),
+            record: Arc::new(record),
         };
-        if waiting == 0 {
-            slot.pending.settle_one();
-        } else {
-            slot.record = Some(Arc::new(record));
-            self.usage.events += 1;
-            self.usage.bytes += cost;
-        }
-        self.slots.push_back(slot);
+        self.slots.insert(slot.record.sequence, slot);
     }
 
-    fn room_for(&self, offer: &Offer, limits: &Limits) -> Result<(), RejectReason> {
+    fn room_for(&self, offer: &Offer, limits: &Limits) -> Result<(), NoRoom> {
         if offer.events == 0 {
             return Ok(());
         }
+        self.could_ever_fit(offer, limits)
+            .map_err(NoRoom::Otherwise)?;
         let usage = self.usage;
         let whole = [
             (Bound::Events, offer.events, usage.events, limits.max_events),
             (Bound::Bytes, offer.bytes, usage.bytes, limits.max_bytes),
         ];
         for (bound, size, used, limit) in whole {
-            let Some(over) = over(bound, size, used, limit)? else {
-                continue;
-            };
             let Some(behind) = self.furthest_behind() else {
                 continue;
             };
-            return Err(behind.full(bound, over));
+            match over(size, used, limit) {
+                0 => {}
+                over if behind.makes_room() => {
+                    return Err(NoRoom::Otherwise(behind.full(bound, over)));
+                }
+                over => return Err(NoRoom::ForAnybody(behind.full(bound, over))),
+            }
         }
         for (consumer, &size) in self.consumers.iter().zip(&offer.per_consumer) {
-            let limit = consumer.limits.max_lag_bytes;
-            if let Some(over) = over(Bound::Lag, size, consumer.lag.bytes, limit)? {
-                return Err(consumer.full(Bound::Lag, over));
+            // One event may always be behind, however large it is.
+            let (lag, limit) = (consumer.lag, consumer.limits.max_lag_bytes);
+            let over = over(size, lag.bytes, limit);
+            if size > 0 && over > 0 && (lag.events > 0 || offer.events > 1) {
+                return Err(NoRoom::Otherwise(consumer.full(Bound::Lag, over)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Says of a batch that is larger than an empty log that waiting cannot help.
+    fn could_ever_fit(&self, offer: &Offer, limits: &Limits) -> Result<(), RejectReason> {
+        let too_big = |bound, size, limit| {
+            let hopeless = size > limit;
+            if hopeless {
+                Err(RejectReason::TooBig { size, limit, bound })
+            } else {
+                Ok(())
+            }
+        };
+        too_big(Bound::Events, offer.events, limits.max_events)?;
+        too_big(Bound::Bytes, offer.bytes, limits.max_bytes)?;
+        if offer.events > 1 {
+            for (consumer, &size) in self.consumers.iter().zip(&offer.per_consumer) {
+                too_big(Bound::Lag, size, consumer.limits.max_lag_bytes)?;
             }
         }
         Ok(())
@@ -225,42 +267,37 @@ impl State {
             .max_by_key(|one| one.lag.bytes)
     }
 
-    /// One consumer less waits for this record. Returns whether that freed it.
+    /// One consumer less waits for this record. Returns whether it had been waiting.
     fn release(&mut self, consumer: ConsumerId, sequence: Sequence) -> bool {
-        let Some(index) = sequence.checked_sub(self.first) else {
-            return false;
-        };
-        let Some(slot) = self.slots.get_mut(index as usize) else {
+        let Some(slot) = self.slots.get_mut(&sequence) else {
             return false;
         };
         let behind = &mut self.consumers[consumer.0 as usize];
-        if slot.record.is_none() || behind.forgotten || !slot.wanted.contains(&consumer) {
+        if behind.forgotten || !slot.wanted.contains(&consumer) {
             return false;
         }
         behind.lag.events -= 1;
         behind.lag.bytes -= slot.cost;
         slot.waiting -= 1;
         if slot.waiting == 0 {
-            slot.record = None;
             slot.pending.settle_one();
             self.usage.events -= 1;
             self.usage.bytes -= slot.cost;
+            self.slots.remove(&sequence);
         }
         true
-    }
-
-    fn drop_empty_front(&mut self) {
-        while self.slots.front().is_some_and(|slot| slot.record.is_none()) {
-            self.slots.pop_front();
-            self.first += 1;
-        }
     }
 }
 
 impl Consumer {
+    /// Whether it drops its oldest events rather than hold the others up.
+    fn makes_room(&self) -> bool {
+        self.limits.when_full == WhenLagging::DropOldest
+    }
+
     /// The reason that names this consumer; where it prefers to drop, it is asked to.
     fn full(&self, bound: Bound, over: u64) -> RejectReason {
-        if self.limits.when_full == WhenLagging::DropOldest {
+        if self.makes_room() {
             let (bytes, events) = if bound == Bound::Events {
                 (0, over)
             } else {
@@ -282,11 +319,8 @@ impl Consumer {
 }
 
 /// By how much a bound would be passed.
-fn over(bound: Bound, size: u64, used: u64, limit: u64) -> Result<Option<u64>, RejectReason> {
-    if size > limit {
-        return Err(RejectReason::TooBig { size, limit, bound });
-    }
-    Ok((used + size).checked_sub(limit).filter(|over| *over > 0))
+fn over(size: u64, used: u64, limit: u64) -> u64 {
+    (used + size).saturating_sub(limit)
 }
 
 impl Queue for Memory {
@@ -298,7 +332,7 @@ impl Queue for Memory {
         let mut state = self.state();
         let known = |one: &Consumer| !one.forgotten && &*one.name == name;
         let index = state.consumers.iter().position(known).unwrap_or_else(|| {
-            let settled = SettledRanges::starting_after(state.next() - 1);
+            let settled = SettledRanges::starting_after(state.next - 1);
             let (lag, shed) = (Lag::default(), watch::Sender::new(Shed::default()));
             let name = Arc::from(name);
             state.consumers.push(Consumer {
@@ -320,7 +354,8 @@ impl Queue for Memory {
     fn forget(&self, consumer: ConsumerId) -> u64 {
         let mut state = self.state();
         let unsettled = state.consumers[consumer.0 as usize].lag.events;
-        for sequence in state.first..state.next() {
+        let stored: Vec<Sequence> = state.slots.keys().copied().collect();
+        for sequence in stored {
             if !state.consumers[consumer.0 as usize]
                 .settled
                 .contains(sequence)
@@ -328,11 +363,10 @@ impl Queue for Memory {
                 state.release(consumer, sequence);
             }
         }
-        let everything = SettledRanges::starting_after(state.next() - 1);
+        let everything = SettledRanges::starting_after(state.next - 1);
         let forgotten = &mut state.consumers[consumer.0 as usize];
         forgotten.settled = everything;
         forgotten.forgotten = true;
-        state.drop_empty_front();
         drop(state);
         self.announce_room();
         unsettled
@@ -344,26 +378,29 @@ impl Queue for Memory {
 
     fn read(
         &self,
+        consumer: ConsumerId,
         from: Sequence,
         max_events: usize,
         max_bytes: u64,
     ) -> BoxFuture<'_, Result<Slice, ReadError>> {
         let state = self.state();
+        let settled = &state.consumers[consumer.0 as usize].settled;
         let mut slice = Slice {
             records: Vec::new(),
-            next: from.max(state.first),
+            next: state.next.max(from),
         };
         let mut bytes = 0;
-        for slot in state.slots.iter().skip((slice.next - state.first) as usize) {
-            if let Some(record) = &slot.record {
-                let enough = slice.records.len() >= max_events || bytes + slot.cost > max_bytes;
-                if enough && !slice.records.is_empty() {
-                    break;
-                }
-                bytes += slot.cost;
-                slice.records.push(Arc::clone(record));
+        for (&sequence, slot) in state.slots.range(from..) {
+            if !slot.wanted.contains(&consumer) || settled.contains(sequence) {
+                continue;
             }
-            slice.next += 1;
+            let enough = slice.records.len() >= max_events || bytes + slot.cost > max_bytes;
+            if enough && !slice.records.is_empty() {
+                slice.next = sequence;
+                break;
+            }
+            bytes += slot.cost;
+            slice.records.push(Arc::clone(&slot.record));
         }
         drop(state);
         future::ready(Ok(slice)).boxed()
@@ -373,16 +410,15 @@ impl Queue for Memory {
         let mut state = self.state();
         // The ranges are taken out for the loop, which changes other parts of the state.
         let mut ranges = std::mem::take(&mut state.consumers[consumer.0 as usize].settled);
-        let mut freed = false;
+        let mut settled_some = false;
         for range in settled {
             ranges.settle(range.clone(), |sequence| {
-                freed |= state.release(consumer, sequence)
+                settled_some |= state.release(consumer, sequence)
             });
         }
         state.consumers[consumer.0 as usize].settled = ranges;
-        state.drop_empty_front();
         drop(state);
-        if freed {
+        if settled_some {
             self.announce_room();
         }
     }

@@ -28,7 +28,12 @@ impl Receipt {
     /// A receipt that settles when both have settled.
     #[must_use]
     pub fn and(mut self, other: &Receipt) -> Receipt {
-        self.parts.extend(other.parts.iter().cloned());
+        for part in &other.parts {
+            // Joined again and again, as repeats are, a receipt must not grow.
+            if !self.parts.iter().any(|known| known.same_channel(part)) {
+                self.parts.push(part.clone());
+            }
+        }
         self
     }
 
@@ -117,5 +122,13 @@ mod tests {
         second.settle_one();
         assert_eq!(both.settled().await, Ok(()));
         assert_eq!(Receipt::safe().settled().await, Ok(()));
+    }
+
+    #[test]
+    fn joining_the_same_receipt_again_changes_nothing() {
+        let (_pending, one) = Pending::new(1);
+        let (_other, other) = Pending::new(1);
+        let both = one.clone().and(&other);
+        assert_eq!(both.clone().and(&one).and(&both).parts.len(), 2);
     }
 }

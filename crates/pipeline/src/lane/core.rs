@@ -84,16 +84,18 @@ pub(crate) struct Core {
     pub(super) actions: Vec<Action>,
     pub(super) counts: Counts,
     pub(super) reconnect: Backoff,
-    growth: Backoff,
+    pub(super) growth: Backoff,
     next_link: u64,
     connecting: bool,
     connect_at: Option<Instant>,
     grow_at: Option<Instant>,
     pub(super) wants_more: bool,
     /// A dead letter cannot be stored: nothing more is sent until it can.
-    pub(super) blocked: bool,
-    pub(super) ending: bool,
+    blocked: bool,
+    ending: bool,
     idle_since: Option<Instant>,
+    /// When [`advance`](Core::advance) last did all that was due.
+    advanced_at: Option<Instant>,
     pub(super) scan: u64,
 }
 
@@ -117,6 +119,7 @@ impl Core {
             blocked: false,
             ending: false,
             idle_since: None,
+            advanced_at: None,
             scan: 0,
             settings,
         }
@@ -150,6 +153,7 @@ impl Core {
         self.connecting = false;
         self.connect_at = None;
         self.grow_at = None;
+        self.growth.reset();
         id
     }
 
@@ -242,9 +246,7 @@ impl Core {
     /// No connection takes new events any more; each is closed when all it carries is confirmed.
     pub(crate) fn retire_all(&mut self) {
         for link in &mut self.links {
-            if matches!(link.role, Role::Normal | Role::Reserved) {
-                link.role = Role::Retired;
-            }
+            link.retiring = true;
         }
     }
 
@@ -252,6 +254,8 @@ impl Core {
 
     /// Does everything that the state allows now. Called after whatever happened.
     pub(crate) fn advance(&mut self, now: Instant) {
+        self.advanced_at = Some(now);
+        self.window.trim_waiting();
         self.time_out(now);
         self.close_retired();
         self.refusals.take_due(now);
@@ -273,7 +277,8 @@ impl Core {
         std::mem::take(&mut self.counts)
     }
 
-    /// When [`advance`](Core::advance) is to be called even if nothing happens.
+    /// When [`advance`](Core::advance) is to be called even if nothing happens. What was due when
+    /// it was last called waits for something else to happen, not for time.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let timeout = self.settings.lane.confirm_timeout;
         let links = self.links.iter().filter_map(|link| link.deadline(timeout));
@@ -286,7 +291,8 @@ impl Core {
             self.recovery.deadline(),
             self.refusals.deadline(),
         ];
-        links.chain(own.into_iter().flatten()).min()
+        let ahead = |at: &Instant| Some(*at) > self.advanced_at;
+        links.chain(own.into_iter().flatten()).filter(ahead).min()
     }
 
     /// How many more events, and how many bytes of them, may be read.
@@ -298,6 +304,11 @@ impl Core {
             return (events.max(1), bytes.max(1));
         }
         if bytes == 0 { (0, 0) } else { (events, bytes) }
+    }
+
+    /// Whether nothing may be sent: a dead letter cannot be stored, or the lane ends.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.blocked || self.ending
     }
 
     /// What was settled since this was last asked.
@@ -418,18 +429,21 @@ impl Core {
             due(self.connect_at)
         } else {
             let room = self.links.len() < self.settings.max_connections;
-            let only_retired = self.links.iter().all(|link| link.role == Role::Retired);
+            let only_retired = self.links.iter().all(|link| link.retiring);
             room && (self.wants_more || only_retired) && due(self.grow_at)
         };
         if needed {
             self.connecting = true;
             self.connect_at = None;
+            self.grow_at = None;
             self.actions.push(Action::Connect);
         }
     }
 
     fn close_retired(&mut self) {
-        let done = |link: &LinkState| link.role == Role::Retired && link.is_idle();
+        let done = |link: &LinkState| {
+            link.retiring && matches!(link.role, Role::Normal | Role::Reserved) && link.is_idle()
+        };
         for link in self.links.iter().filter(|link| done(link)) {
             self.actions.push(Action::Close(link.id));
         }
@@ -438,7 +452,7 @@ impl Core {
 
     /// Gives additional connections back when nothing has been on them for a while.
     fn release_idle(&mut self, now: Instant) {
-        let idle = |link: &LinkState| link.role == Role::Normal && link.is_idle();
+        let idle = |link: &LinkState| link.is_free() && link.is_idle();
         let all_idle = self.links.len() > 1
             && self.links.iter().all(idle)
             && self.window.waiting.is_empty()

@@ -43,6 +43,8 @@ pub(super) struct Lane {
     inbox: mpsc::Receiver<Command>,
     pub(super) appended: watch::Receiver<Sequence>,
     pub(super) shed: watch::Receiver<Shed>,
+    /// The last request to drop events that was met.
+    pub(super) shed_met: u64,
     /// The next record to read.
     pub(super) next: Sequence,
     connections: HashMap<LinkId, Box<dyn Connection>>,
@@ -51,7 +53,7 @@ pub(super) struct Lane {
     doomed: VecDeque<Doomed>,
     storing: Option<Storing>,
     storing_backoff: Backoff,
-    reporter: Reporter,
+    pub(super) reporter: Reporter,
     ending: Option<Ending>,
 }
 
@@ -71,10 +73,14 @@ impl Lane {
             settings,
         } = parts;
         let consumer = entry.consumer;
+        let mut shed = queue.shed(consumer);
+        // A request that an earlier lane of this route did not meet is for this one.
+        shed.mark_changed();
         Lane {
             core: Core::new(settings),
             appended: queue.appended(),
-            shed: queue.shed(consumer),
+            shed,
+            shed_met: 0,
             next: queue.cursor(consumer) + 1,
             reporter: Reporter::new(Arc::clone(&entry.name), Arc::clone(&entry.metrics)),
             matchers: Table::of(entry.clone()),
@@ -95,6 +101,7 @@ impl Lane {
 
     pub(super) async fn run(mut self) {
         loop {
+            self.shed().await;
             self.fill().await;
             self.step();
             if self.is_over() {
@@ -122,7 +129,7 @@ impl Lane {
             }
             outcome = finished(&mut self.attempt) => self.attempted(outcome),
             (ordinal, outcome) = finished(&mut self.storing) => self.stored(ordinal, outcome),
-            _ = self.shed.changed() => self.shed().await,
+            _ = self.shed.changed() => {}
             () = finished(&mut timer) => {}
         }
     }

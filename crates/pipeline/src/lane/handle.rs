@@ -6,6 +6,7 @@ use kete_queue::Queue;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::core::CoreSettings;
@@ -42,9 +43,15 @@ pub(super) enum Command {
 }
 
 impl LaneHandle {
-    pub(crate) fn start(parts: LaneParts) -> LaneHandle {
+    /// Starts a lane. If it ends otherwise than by being asked to, the alarm is raised.
+    pub(crate) fn start(parts: LaneParts, alarm: CancellationToken) -> LaneHandle {
         let (commands, inbox) = mpsc::channel(4);
-        let task = tokio::spawn(Lane::new(parts, inbox).run());
+        let lane = Lane::new(parts, inbox);
+        let task = tokio::spawn(async move {
+            let alarm = alarm.drop_guard();
+            lane.run().await;
+            alarm.disarm();
+        });
         LaneHandle {
             commands,
             task,

@@ -24,8 +24,6 @@ pub(crate) enum Role {
     },
     /// It carries a single suspect, or the question that precedes it.
     Trial,
-    /// It takes nothing more, and is closed when all it carries is confirmed.
-    Retired,
 }
 
 /// One connection.
@@ -33,6 +31,8 @@ pub(crate) enum Role {
 pub(crate) struct LinkState {
     pub(crate) id: LinkId,
     pub(crate) role: Role,
+    /// It gets nothing new to do, and is closed when all it carries is confirmed.
+    pub(crate) retiring: bool,
     /// The ticket of the last event that was sent.
     last_ticket: u64,
     /// What was sent from the oldest unconfirmed ticket on; `None` where it is confirmed.
@@ -49,6 +49,7 @@ impl LinkState {
         LinkState {
             id,
             role: Role::Normal,
+            retiring: false,
             last_ticket: 0,
             sent: VecDeque::new(),
             outstanding: 0,
@@ -62,6 +63,12 @@ impl LinkState {
         self.outstanding
     }
 
+    /// Whether it can be given something to do.
+    pub(crate) fn is_free(&self) -> bool {
+        self.role == Role::Normal && !self.retiring
+    }
+
+    /// Whether nothing is outstanding on it.
     pub(crate) fn is_idle(&self) -> bool {
         self.outstanding == 0 && self.probed.is_none()
     }

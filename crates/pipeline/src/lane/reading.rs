@@ -1,7 +1,8 @@
 //! How a lane reads the queue: as far as its window has room, and past what it has to drop.
 
 use kete_queue::{Record, Slice, Target};
-use tracing::{error, warn};
+use tokio::time::Instant;
+use tracing::error;
 
 use super::driver::Lane;
 
@@ -27,7 +28,11 @@ impl Lane {
     }
 
     async fn read(&mut self, events: usize, bytes: u64) -> Slice {
-        match self.queue.read(self.next, events, bytes).await {
+        match self
+            .queue
+            .read(self.entry.consumer, self.next, events, bytes)
+            .await
+        {
             Ok(slice) => slice,
             Err(error) => {
                 let (route, error) = (&*self.entry.name, error.to_string());
@@ -69,15 +74,20 @@ impl Lane {
         addressed && !self.matchers.wanted(&record.header.metadata).is_empty()
     }
 
-    /// Drops the oldest events that are on no connection, those beyond the window too.
+    /// Drops the oldest events that are on no connection, those beyond the window too, if that
+    /// is asked for. What is on a connection now may be dropped when it comes back.
     pub(super) async fn shed(&mut self) {
-        let shed = *self.shed.borrow_and_update();
+        let wish = *self.shed.borrow_and_update();
+        if wish.request == self.shed_met {
+            return;
+        }
         let mut dropped = 0;
         loop {
             let lag = self.lag();
-            let bytes = lag.bytes.saturating_sub(shed.to_bytes);
-            let events = lag.events.saturating_sub(shed.to_events);
+            let bytes = lag.bytes.saturating_sub(wish.to_bytes);
+            let events = lag.events.saturating_sub(wish.to_events);
             if bytes == 0 && events == 0 {
+                self.shed_met = wish.request;
                 break;
             }
             let mut step = self.core.drop_oldest(bytes, events);
@@ -92,11 +102,7 @@ impl Lane {
         }
         if dropped > 0 {
             self.entry.metrics.dropped_oldest.inc_by(dropped);
-            let (route, policy) = (&*self.entry.name, "drop-oldest");
-            warn!(
-                route,
-                dropped, policy, "the route is too far behind; oldest events dropped"
-            );
+            self.reporter.dropped(dropped, Instant::now());
         }
     }
 

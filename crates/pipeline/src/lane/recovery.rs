@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use tokio::time::Instant;
 
 use super::core::{Action, Core};
-use super::links::{LinkId, Role};
+use super::links::{LinkId, LinkState, Role};
 use super::window::{Ordinal, Place};
 use crate::{ConnectFailureKind, FailureReason};
 
@@ -29,6 +29,8 @@ struct Group {
     members: Vec<Ordinal>,
     /// How many connections were lost with it.
     losses: u32,
+    /// It is not sent before, so that others get their turn at a receiver that seems broken.
+    rests_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -63,10 +65,24 @@ impl Recovery {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        match self.trial.as_ref()?.stage {
-            Stage::Resting(until) => Some(until),
-            _ => None,
+        match &self.trial {
+            Some(Trial {
+                stage: Stage::Resting(until),
+                ..
+            }) => Some(*until),
+            Some(_) => None,
+            None => self
+                .groups
+                .iter()
+                .filter_map(|group| group.rests_until)
+                .min(),
         }
+    }
+
+    fn group_of(&mut self, first: Ordinal) -> Option<&mut Group> {
+        self.groups
+            .iter_mut()
+            .find(|group| group.members[0] == first)
     }
 
     /// Members are in the order in which they were read, so that groups and halves are, too.
@@ -78,7 +94,15 @@ impl Recovery {
         let at = self
             .groups
             .partition_point(|group| group.members[0] < members[0]);
-        self.groups.insert(at, Group { members, losses });
+        let rests_until = None;
+        self.groups.insert(
+            at,
+            Group {
+                members,
+                losses,
+                rests_until,
+            },
+        );
     }
 }
 
@@ -118,18 +142,18 @@ impl Core {
             return self.drive_trial(now);
         }
         self.free_reserved_and_grouped();
-        let Some(group) = self.recovery.groups.front() else {
-            return;
+        if self.is_stopped() || self.refusals.is_offering() {
+            return self.unreserve();
+        }
+        let Some(next) = self.next_group(now) else {
+            return self.unreserve();
         };
-        if self
-            .links
-            .iter()
-            .any(|link| matches!(link.role, Role::Group { .. }))
-        {
+        let carries_group = |link: &LinkState| matches!(link.role, Role::Group { .. });
+        if self.links.iter().any(carries_group) {
             return;
         }
-        if let [ordinal] = group.members[..] {
-            self.recovery.groups.pop_front();
+        if let [ordinal] = self.recovery.groups[next].members[..] {
+            self.recovery.groups.remove(next);
             self.recovery.trial = Some(Trial {
                 ordinal,
                 stage: Stage::Quiet,
@@ -139,7 +163,7 @@ impl Core {
         }
         let Some(index) = self.reserve() else { return };
         if self.links[index].is_idle()
-            && let Some(group) = self.recovery.groups.pop_front()
+            && let Some(group) = self.recovery.groups.remove(next)
         {
             self.links[index].role = Role::Group {
                 losses: group.losses,
@@ -149,12 +173,33 @@ impl Core {
         }
     }
 
+    /// The first group that does not rest, and has no key of one before it that does.
+    fn next_group(&self, now: Instant) -> Option<usize> {
+        let key = |ordinal: &Ordinal| self.window.item(*ordinal).map(|item| item.key);
+        let mut resting = Vec::new();
+        for (index, group) in self.recovery.groups.iter().enumerate() {
+            if group.rests_until.is_some_and(|until| until > now) {
+                resting.extend(group.members.iter().filter_map(key));
+            } else if !group
+                .members
+                .iter()
+                .filter_map(key)
+                .any(|key| resting.contains(&key))
+            {
+                return Some(index);
+            }
+        }
+        None
+    }
+
     /// The server answered a bare question.
     pub(super) fn proven(&mut self, id: LinkId, now: Instant) {
+        let stopped = self.is_stopped();
         let Some(trial) = &mut self.recovery.trial else {
             return;
         };
         match trial.stage {
+            Stage::Proving(link) if link == id && stopped => trial.stage = Stage::Quiet,
             Stage::Proving(link) if link == id => {
                 let ordinal = trial.ordinal;
                 trial.stage = Stage::Sent(id);
@@ -179,8 +224,14 @@ impl Core {
             return;
         };
         if broken {
-            // The receiver ends every connection: then it is not the events' doing.
-            trial.stage = Stage::Resting(now + self.refusals.next_wait());
+            // The receiver seems to end every connection: then it is not this event's doing, and
+            // others get their turn before it is sent again.
+            let (ordinal, until) = (trial.ordinal, now + self.refusals.next_wait());
+            self.recovery.trial = None;
+            self.recovery.add(vec![ordinal], 1);
+            if let Some(group) = self.recovery.group_of(ordinal) {
+                group.rests_until = Some(until);
+            }
             return;
         }
         item.attempts += 1;
@@ -216,6 +267,9 @@ impl Core {
     }
 
     fn drive_trial(&mut self, now: Instant) {
+        if self.is_stopped() {
+            return;
+        }
         let Some(trial) = &mut self.recovery.trial else {
             return;
         };
@@ -226,7 +280,7 @@ impl Core {
         }
         let quiet = self.links.iter().all(|link| link.outstanding() == 0);
         let stage = trial.stage;
-        let Some(link) = self.links.iter_mut().find(|link| link.role == Role::Normal) else {
+        let Some(link) = self.links.iter_mut().find(|link| link.is_free()) else {
             return;
         };
         let next = match stage {
@@ -308,7 +362,7 @@ impl Core {
             .links
             .iter()
             .enumerate()
-            .filter(|(_, link)| link.role == Role::Normal);
+            .filter(|(_, link)| link.is_free());
         let (index, _) = normal.min_by_key(|(_, link)| link.outstanding())?;
         self.links[index].role = Role::Reserved;
         Some(index)

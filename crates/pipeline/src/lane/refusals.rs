@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::core::Core;
-use super::links::Role;
+use super::links::LinkState;
 use super::window::{Ordinal, Place};
 use crate::FailureReason;
 
@@ -25,6 +25,8 @@ pub(crate) struct Refusals {
     ready: VecDeque<Ordinal>,
     in_a_row: u32,
     offering: Option<Offering>,
+    /// Whether the next event that is offered is one that was never refused.
+    fresh_next: bool,
     backoff: Backoff,
 }
 
@@ -43,6 +45,7 @@ impl Refusals {
             ready: VecDeque::new(),
             in_a_row: 0,
             offering: None,
+            fresh_next: true,
             backoff,
         }
     }
@@ -133,12 +136,26 @@ impl Core {
             return;
         };
         let quiet = self.links.iter().all(|link| link.outstanding() == 0);
-        if until > now || !quiet || self.recovery.in_trial() {
+        if until > now || !quiet || self.is_stopped() || self.recovery.in_trial() {
             return;
         }
-        let Some(index) = self.links.iter().position(|link| link.role == Role::Normal) else {
+        let Some(index) = self.links.iter().position(LinkState::is_free) else {
             return;
         };
+        let Some(next) = self.next_to_offer() else {
+            // Everything that was refused has gone another way: what waits is sent as it comes.
+            self.refusals.offering = None;
+            self.refusals.in_a_row = 0;
+            return;
+        };
+        self.refusals.offering = Some(Offering::Sent(next));
+        self.counts.retries += 1;
+        self.send_alone(&[next], index, now);
+    }
+
+    /// Each refused event in turn, and in between one that was never refused: the receiver may
+    /// be well, and only these be bad.
+    fn next_to_offer(&mut self) -> Option<Ordinal> {
         let refusals = &mut self.refusals;
         let resting = refusals.resting.drain(..).map(|(_, ordinal)| ordinal);
         refusals.ready.extend(resting);
@@ -146,17 +163,13 @@ impl Core {
         refusals
             .ready
             .retain(|ordinal| window.place(*ordinal) == Place::Held);
-        let oldest = refusals.ready.iter().copied().min();
-        let Some(oldest) = oldest else {
-            // Everything that was refused has gone another way: what waits is offered next.
-            refusals.offering = None;
-            refusals.in_a_row = 0;
-            return;
-        };
-        refusals.ready.retain(|ordinal| *ordinal != oldest);
-        refusals.offering = Some(Offering::Sent(oldest));
-        self.counts.retries += 1;
-        self.send_alone(&[oldest], index, now);
+        refusals.fresh_next = !refusals.fresh_next;
+        if refusals.fresh_next
+            && let Some(fresh) = self.window.first_unhindered()
+        {
+            return Some(fresh);
+        }
+        self.refusals.ready.pop_front()
     }
 
     /// Whether the lost connection carried the event that was offered alone: it is offered again.

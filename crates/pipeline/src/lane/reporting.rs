@@ -17,6 +17,9 @@ pub(crate) struct Reporter {
     route: Arc<str>,
     metrics: Arc<RouteMetrics>,
     trouble: Option<Trouble>,
+    /// Events that were dropped and not spoken of yet, and when they last were.
+    dropped: u64,
+    said_dropped: Option<Instant>,
 }
 
 struct Trouble {
@@ -32,6 +35,8 @@ impl Reporter {
             route,
             metrics,
             trouble: None,
+            dropped: 0,
+            said_dropped: None,
         }
     }
 
@@ -96,5 +101,22 @@ impl Reporter {
         } else {
             debug!(route, kind, error, "still no delivery");
         }
+    }
+
+    /// Events were dropped because the route is too far behind.
+    pub(crate) fn dropped(&mut self, events: u64, now: Instant) {
+        self.dropped += events;
+        if self
+            .said_dropped
+            .is_some_and(|said| now - said < SUMMARY_EVERY)
+        {
+            return;
+        }
+        self.said_dropped = Some(now);
+        let (route, dropped) = (&*self.route, std::mem::take(&mut self.dropped));
+        warn!(
+            route,
+            dropped, "too far behind; the oldest events are dropped (drop-oldest)"
+        );
     }
 }

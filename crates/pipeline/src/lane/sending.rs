@@ -4,7 +4,7 @@
 use tokio::time::Instant;
 
 use super::core::{Action, Core};
-use super::links::{LinkId, LinkState, Role};
+use super::links::{LinkId, LinkState};
 use super::window::{Ordinal, Place};
 use crate::Outgoing;
 
@@ -29,7 +29,7 @@ impl Batches {
 impl Core {
     /// Whether events are sent as they come; not while a single one is looked at.
     pub(super) fn is_paused(&self) -> bool {
-        self.blocked || self.ending || self.recovery.in_trial() || self.refusals.is_offering()
+        self.is_stopped() || self.recovery.in_trial() || self.refusals.is_offering()
     }
 
     /// Puts waiting events on connections, in order, as far as there is room.
@@ -89,7 +89,7 @@ impl Core {
     }
 
     fn takes(&self, link: &LinkState) -> bool {
-        link.role == Role::Normal && link.outstanding() < self.settings.lane.per_connection()
+        link.is_free() && link.outstanding() < self.settings.lane.per_connection()
     }
 
     /// Where this event goes now.

@@ -110,6 +110,11 @@ impl World {
 
     /// What must hold at every moment.
     fn check(&self) {
+        let deadline = self.core.deadline();
+        assert!(
+            deadline.is_none_or(|at| at > self.now),
+            "it would wake up at once, again and again"
+        );
         let mut links_of: HashMap<u64, BTreeSet<LinkId>> = HashMap::new();
         let mut on_of: HashMap<u64, usize> = HashMap::new();
         for ordinal in 0..self.next {

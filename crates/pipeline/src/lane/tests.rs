@@ -523,3 +523,147 @@ fn a_retired_connection_is_closed_when_all_it_carries_is_confirmed() {
     bench.confirm(LinkId(1), 1);
     assert_eq!(bench.ended, ["closed"]);
 }
+
+#[test]
+fn a_group_that_was_lost_retires_with_its_connection() {
+    let mut bench = Bench::new(core_settings());
+    bench.read(&["a", "b"]);
+    bench.lose(LinkId(1), ConnectFailureKind::Ended);
+    bench.pass(SECOND);
+    assert_eq!(
+        bench.sizes().last(),
+        Some(&(2, 2)),
+        "both again, on a connection of their own"
+    );
+    bench.core.retire_all();
+    bench.confirm(LinkId(2), 2);
+    assert_eq!(bench.ended, ["closed"]);
+}
+
+#[test]
+fn nothing_that_was_lost_is_sent_again_while_the_lane_is_stopped() {
+    let mut bench = Bench::new(core_settings());
+    bench.read(&["a", "b"]);
+    bench.core.set_blocked(true);
+    bench.lose(LinkId(1), ConnectFailureKind::Ended);
+    bench.sizes();
+    bench.pass(60 * SECOND);
+    assert_eq!(bench.sizes(), []);
+    bench.core.set_blocked(false);
+    bench.run();
+    assert_eq!(bench.sizes(), [(2, 2)]);
+}
+
+#[test]
+fn dropped_events_leave_no_trace() {
+    let mut bench = Bench::new(core_settings());
+    bench.opens = false;
+    for _ in 0..1000 {
+        bench.read(&["a"]);
+        assert_eq!(bench.core.drop_oldest(1, 0), 1);
+    }
+    bench.run();
+    assert_eq!(
+        (bench.core.window.len(), bench.core.window.waiting.len()),
+        (0, 0)
+    );
+}
+
+#[test]
+fn a_failed_attempt_at_another_connection_does_not_slow_later_ones() {
+    let mut bench = Bench::new(core_settings());
+    bench.run();
+    bench.opens = false;
+    bench.read(&["a"; 10]);
+    bench.read(&["b"]);
+    for _ in 0..20 {
+        bench.now = bench
+            .core
+            .deadline()
+            .expect("another attempt is planned")
+            .max(bench.now);
+        bench.run();
+    }
+    bench.opens = true;
+    bench.pass(30 * SECOND);
+    assert_eq!(bench.core.links.len(), 2);
+    assert_eq!(
+        bench.core.growth.failures(),
+        0,
+        "the waits start again after a success"
+    );
+}
+
+#[test]
+fn a_receiver_that_refuses_some_events_only_is_found_to_be_well() {
+    let mut settings = core_settings();
+    settings.lane.one_per_key = true;
+    settings.max_consecutive = 3;
+    settings.lane.max_in_flight = 8;
+    let mut bench = Bench::new(settings);
+    // Two events fit on a connection; both are bad, and four good ones wait behind them.
+    bench.opens = true;
+    bench.read(&["bad-1", "bad-2"]);
+    bench.sizes();
+    let mut tickets = 2;
+    bench.refuse(LinkId(1), 1);
+    bench.refuse(LinkId(1), 2);
+    bench.read(&["good"]);
+    for _ in 0..12 {
+        let Some((id, batch)) = bench.sent.pop() else {
+            bench.pass(30 * SECOND);
+            continue;
+        };
+        assert_eq!(id, LinkId(1));
+        for ticket in batch {
+            tickets = ticket;
+            let good = bench.core.window.place(2) == super::window::Place::On(id);
+            if good {
+                bench.event(
+                    id,
+                    ConnectionEvent::Acknowledged {
+                        tickets: vec![ticket],
+                    },
+                );
+            } else {
+                bench.refuse(id, ticket);
+            }
+        }
+    }
+    assert!(tickets > 2);
+    let dead: Vec<u64> = bench
+        .dead
+        .iter()
+        .map(|(sequence, _, _)| *sequence)
+        .collect();
+    assert!(
+        bench.core.take_counts().forwarded >= 1,
+        "the good one got its turn"
+    );
+    assert!(dead.len() <= 2 && !dead.contains(&3));
+}
+
+#[test]
+fn one_event_that_ends_connections_does_not_stop_its_route_for_good() {
+    let mut settings = core_settings();
+    settings.max_consecutive = 2;
+    let mut bench = Bench::new(settings);
+    bench.read(&["poison", "good"]);
+    for _ in 0..100 {
+        for id in std::mem::take(&mut bench.probes) {
+            bench.event(id, ConnectionEvent::Proven);
+        }
+        for (id, tickets) in std::mem::take(&mut bench.sent) {
+            if bench.core.window.place(0) == super::window::Place::On(id) {
+                bench.lose(id, ConnectFailureKind::Ended);
+            } else {
+                bench.confirm(id, *tickets.last().unwrap());
+            }
+        }
+        bench.pass(31 * SECOND);
+    }
+    assert!(
+        bench.core.take_counts().forwarded >= 1,
+        "the good one was delivered"
+    );
+}

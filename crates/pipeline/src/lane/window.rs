@@ -223,6 +223,27 @@ impl Window {
         }
     }
 
+    /// The first waiting event whose key has nothing that must go before it.
+    pub(crate) fn first_unhindered(&self) -> Option<Ordinal> {
+        let unhindered = |ordinal: &&Ordinal| {
+            let item = self.item(**ordinal);
+            item.is_some_and(|item| {
+                let idle = self.keys.get(&item.key).is_none_or(KeyState::is_idle);
+                item.place == Place::Waiting && (idle || !self.is_ordered())
+            })
+        };
+        self.waiting.iter().find(unhindered).copied()
+    }
+
+    /// Forgets waiting events at the front that wait no longer, because they were dropped.
+    pub(crate) fn trim_waiting(&mut self) {
+        while let Some(first) = self.waiting.front()
+            && self.place(*first) != Place::Waiting
+        {
+            self.waiting.pop_front();
+        }
+    }
+
     /// Settles records that never were in the window.
     pub(crate) fn settle_sequences(&mut self, range: RangeInclusive<Sequence>) {
         if let Some(last) = self.settled.last_mut()

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use kete_pipeline::{DeadLetters, IntakeError, LaneSpec};
 use kete_queue::{ConsumerLimits, Limits, WhenLagging};
+use kete_routes::{MatchSet, RouteRules};
 use support::{
     Lines, ROOMY, Shelf, batch, hand, lane, login, machine, machine_with, source, submit,
 };
@@ -518,4 +519,129 @@ async fn every_promised_figure_is_there_from_the_start() {
             "no {name} in\n{text}"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn repeats_of_repeats_cost_no_more_than_repeats() {
+    let mut machine = machine(ROOMY);
+    let shelf = Shelf::default();
+    shelf.set_down(true);
+    machine.supervisor.add_lane(lane("all", shelf.clone()));
+    let intake = machine.intake(true).await;
+    // A sender that is not answered posts all it has, and one more event each time.
+    let events: Vec<String> = (0..60)
+        .map(|number| login(&number.to_string(), "ann"))
+        .collect();
+    let mut last = None;
+    for count in 1..=events.len() {
+        let posted: Vec<&str> = events[..count].iter().map(String::as_str).collect();
+        last = Some(submit(&intake, &posted).await.unwrap());
+    }
+    shelf.set_down(false);
+    last.unwrap().settled().await.unwrap();
+    assert_eq!(shelf.ids().len(), 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_can_wait_still_reaches_the_bound_when_every_route_is_down() {
+    let bounds = Limits {
+        max_bytes: 16 << 20,
+        ..ROOMY
+    };
+    let mut machine = machine(bounds);
+    let shelf = Shelf::default();
+    shelf.set_down(true);
+    let limits = ConsumerLimits {
+        max_lag_bytes: 16 << 20,
+        when_full: WhenLagging::DropOldest,
+    };
+    machine.supervisor.add_lane(LaneSpec {
+        limits,
+        ..lane("all", shelf.clone())
+    });
+    let intake = machine.intake(false).await;
+    let large = "x".repeat(100_000);
+    for number in 0..400 {
+        let event = login(&number.to_string(), &format!("{large}{number}"));
+        submit(&intake, &[&event]).await.unwrap();
+    }
+    let dropped = machine
+        .telemetry
+        .route(&Arc::from("all"))
+        .dropped_oldest
+        .get();
+    // The user is in the body and in the ordering key: 16 MiB hold about 83 of them.
+    assert!((310..=320).contains(&dropped), "{dropped} of 400 dropped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_dropped_now_is_dropped_when_it_comes_back() {
+    let mut machine = machine(ROOMY);
+    let shelf = Shelf::default();
+    shelf
+        .silent
+        .store(true, std::sync::atomic::Ordering::SeqCst);
+    // Less than one connection carries.
+    let limits = ConsumerLimits {
+        max_lag_bytes: 1500,
+        when_full: WhenLagging::DropOldest,
+    };
+    machine.supervisor.add_lane(LaneSpec {
+        limits,
+        ..lane("all", shelf.clone())
+    });
+    let intake = machine.intake(false).await;
+    for number in 0..50 {
+        let event = login(&number.to_string(), "ann");
+        submit(&intake, &[&event]).await.unwrap();
+    }
+    assert!(
+        machine
+            .telemetry
+            .route(&Arc::from("all"))
+            .dropped_oldest
+            .get()
+            >= 40
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_dies_ends_the_process_and_is_not_passed_over() {
+    let mut machine = machine(ROOMY);
+    machine.supervisor.add_lane(lane("all", Shelf::default()));
+    let intake = machine.intake(false).await;
+    submit(&intake, &[&login("1", "a-mistake-of-ours")])
+        .await
+        .unwrap();
+    let report = machine.supervisor.run(pending(), GRACE).await;
+    assert!(report.failed_lane && !report.is_success(), "{report:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_a_route_did_not_want_is_not_sent_by_its_replacement() {
+    let mut machine = machine(ROOMY);
+    let (picky, other) = (Shelf::default(), Shelf::default());
+    other.set_down(true);
+    let nothing = kete_routes::Matcher::parse("none", "list:NO_SUCH_TYPE").unwrap();
+    let event = MatchSet::new(kete_routes::MatchMode::Any, vec![nothing]);
+    let rules = Arc::new(RouteRules {
+        realm: MatchSet::everything(),
+        event,
+    });
+    machine.supervisor.add_lane(LaneSpec {
+        rules,
+        ..lane("picky", picky.clone())
+    });
+    machine.supervisor.add_lane(lane("other", other));
+    let intake = machine.intake(false).await;
+    submit(&intake, &[&login("1", "a")]).await.unwrap();
+    machine
+        .supervisor
+        .replace_lane(lane("picky", picky.clone()), SECOND)
+        .await;
+    submit(&intake, &[&login("2", "a")]).await.unwrap();
+    machine
+        .metric(r#"kete_events_forwarded_total{route="picky"} 1"#)
+        .await;
+    assert_eq!(picky.ids(), ["2"]);
 }

@@ -36,6 +36,8 @@ pub(crate) struct Shelf {
     pub(crate) arrived: Arc<Mutex<Vec<Bytes>>>,
     pub(crate) down: Arc<AtomicBool>,
     pub(crate) connects: Arc<AtomicUsize>,
+    /// It takes events and says nothing.
+    pub(crate) silent: Arc<AtomicBool>,
     /// Bodies that contain this cannot be sent.
     pub(crate) unsendable: Option<&'static str>,
 }
@@ -67,6 +69,7 @@ struct ShelfConnection {
 impl Destination for Shelf {
     fn prepare(&self, record: &Record) -> Result<Prepared, EventFailure> {
         let text = String::from_utf8_lossy(&record.body);
+        assert!(!text.contains("a-mistake-of-ours"), "the test asked for it");
         if self.unsendable.is_some_and(|word| text.contains(word)) {
             let reason = FailureReason::Serialization;
             return Err(EventFailure::Permanent {
@@ -124,6 +127,9 @@ impl Connection for ShelfConnection {
             self.events
                 .try_send(ConnectionEvent::Lost(failure))
                 .unwrap();
+            return;
+        }
+        if self.shelf.silent.load(Ordering::SeqCst) {
             return;
         }
         let through = batch.last().unwrap().ticket;
