@@ -188,14 +188,36 @@ impl Intake {
     /// # Errors
     ///
     /// There is no room now, there can never be, or kete is stopping.
-    pub async fn try_submit(&self, batch: Batch) -> Result<Receipt, IntakeError> {
-        self.offer(batch).await.map_err(|(error, batch)| {
+    pub async fn try_submit(&self, mut batch: Batch) -> Result<Receipt, IntakeError> {
+        let mut room = self.shared.queue.room();
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            room.mark_unchanged();
+            let error = match self.offer(batch).await {
+                Ok(receipt) => return Ok(receipt),
+                Err((error, refused)) => {
+                    batch = refused;
+                    error
+                }
+            };
+            // A route that drops its oldest has done so in a moment: that is room now.
+            let makes_room = matches!(
+                &error,
+                IntakeError::Full(RejectReason::Full {
+                    makes_room: true,
+                    ..
+                })
+            );
+            let waited = tokio::time::timeout_at(patience, self.room_or_stop(&mut room));
+            if makes_room && matches!(waited.await, Ok(Ok(()))) {
+                continue;
+            }
             if let IntakeError::Full(reason) = &error {
                 self.shared.fullness.say_refused(&self.source, reason);
             }
             self.metrics.refused.inc_by(batch.drafts.len() as u64);
-            error
-        })
+            return Err(error);
+        }
     }
 
     fn leave_out(&self, batch: &Batch, reason: &RejectReason) {

@@ -99,6 +99,8 @@ pub struct Report {
     pub dropped: u64,
     /// Lines or bodies that were not events.
     pub bad: u64,
+    /// Events that no route wanted.
+    pub unrouted: u64,
 }
 
 impl Report {
@@ -337,7 +339,8 @@ impl Supervisor {
     /// Takes nothing more, delivers what was taken within the grace, and ends.
     pub async fn stop(mut self, grace: Duration) -> Report {
         let until = Instant::now() + grace;
-        info!(grace = ?grace, "stopping: nothing more is taken, what was taken is delivered");
+        let waiting: u64 = self.waiting();
+        info!(waiting, grace = ?grace, "stopping: nothing more is taken, what waits is delivered");
         self.shared.stop.request();
         self.shared.close().await;
         let durable = self.shared.queue.durable();
@@ -350,6 +353,12 @@ impl Supervisor {
         }
         lanes_ended(&mut self.lanes).await;
         self.leave().await
+    }
+
+    /// How many events routes have not settled; one that two routes want counts twice.
+    fn waiting(&self) -> u64 {
+        let lag = |entry: &RouterEntry| self.shared.queue.lag(entry.consumer).events;
+        self.lanes.values().map(|(entry, _)| lag(entry)).sum()
     }
 
     /// Lets the sources go, and reports.
@@ -372,10 +381,7 @@ impl Supervisor {
         let behind = routes
             .clone()
             .map(|entry| (Arc::clone(&entry.name), lag(entry)));
-        let bad = self
-            .names
-            .iter()
-            .map(|name| self.telemetry.source(name).bad.get());
+        let sources = || self.names.iter().map(|name| self.telemetry.source(name));
         Report {
             undelivered: behind.filter(|(_, lag)| lag.events > 0).collect(),
             forwarded: metrics().map(|route| route.forwarded.get()).sum(),
@@ -384,7 +390,8 @@ impl Supervisor {
             dropped: metrics()
                 .map(|route| route.dropped_oldest.get() + route.dropped_newest.get())
                 .sum(),
-            bad: bad.sum(),
+            bad: sources().map(|source| source.bad.get()).sum(),
+            unrouted: sources().map(|source| source.unrouted.get()).sum(),
             all_sources_finite: self.all_finite,
             durable: self.shared.queue.durable(),
             failed_source: self.failed,

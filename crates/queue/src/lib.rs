@@ -13,6 +13,7 @@ mod memory;
 mod receipt;
 mod record;
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -83,17 +84,19 @@ pub struct Rejected {
 #[non_exhaustive]
 pub enum RejectReason {
     /// There is no room now; it can be offered again when [`Queue::room`] changes.
-    #[error("the queue is full: route {route} is behind by {lag_bytes} bytes ({bound})")]
+    #[error("the queue is full ({bound}): route {route} is behind by {lag}")]
     Full {
         /// The route that is furthest behind, or whose own bound is reached.
         route: Arc<str>,
-        /// The bytes that this route has not settled.
-        lag_bytes: u64,
+        /// What this route has not settled.
+        lag: Lag,
         /// The bound that was reached.
         bound: Bound,
+        /// Whether the route was asked to drop its oldest, so that there will soon be room.
+        makes_room: bool,
     },
     /// The batch is larger than the queue could ever hold; offering it again cannot help.
-    #[error("a batch of {size} bytes can never fit into {limit} bytes ({bound})")]
+    #[error("{size} {unit} can never fit: the queue takes {limit} ({bound})", unit = bound.unit())]
     TooBig {
         /// What the batch would take.
         size: u64,
@@ -116,6 +119,16 @@ pub enum Bound {
     /// The bytes that one route has not settled.
     #[error("queue.max-lag-bytes")]
     Lag,
+}
+
+impl Bound {
+    /// What it counts.
+    fn unit(self) -> &'static str {
+        match self {
+            Bound::Events => "events",
+            Bound::Bytes | Bound::Lag => "bytes",
+        }
+    }
 }
 
 /// A part of the log, as one read returns it.
@@ -145,6 +158,12 @@ pub struct Lag {
     pub events: u64,
     /// Bytes, as [`Record::cost`] counts them.
     pub bytes: u64,
+}
+
+impl fmt::Display for Lag {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} events, {} bytes", self.events, self.bytes)
+    }
 }
 
 /// What the log holds.

@@ -264,7 +264,7 @@ impl State {
         self.consumers
             .iter()
             .filter(|one| !one.forgotten)
-            .max_by_key(|one| one.lag.bytes)
+            .max_by_key(|one| (one.lag.bytes, one.makes_room()))
     }
 
     /// One consumer less waits for this record. Returns whether it had been waiting.
@@ -312,8 +312,9 @@ impl Consumer {
         let route = Arc::clone(&self.name);
         RejectReason::Full {
             route,
-            lag_bytes: self.lag.bytes,
+            lag: self.lag,
             bound,
+            makes_room: self.makes_room(),
         }
     }
 }

@@ -195,8 +195,12 @@ async fn at_the_bound_of_events_and_of_bytes_the_route_behind_is_named() {
         queue.settle(fast, &[1..=2]);
         let expected = RejectReason::Full {
             route: Arc::from("slow"),
-            lag_bytes: 2 * COST,
+            lag: Lag {
+                events: 2,
+                bytes: 2 * COST,
+            },
             bound,
+            makes_room: false,
         };
         assert_eq!(rejection(&queue, &[&[fast]]).await, expected);
         let mut room = queue.room();
@@ -234,6 +238,34 @@ async fn a_batch_that_can_never_fit_is_told_so() {
             bound
         }
     );
+}
+
+#[test]
+fn reasons_count_in_the_unit_of_their_bound() {
+    let full = RejectReason::Full {
+        route: Arc::from("shop"),
+        lag: Lag {
+            events: 2,
+            bytes: 1516,
+        },
+        bound: Bound::Events,
+        makes_room: false,
+    };
+    let expected =
+        "the queue is full (kete.queue.max-events): route shop is behind by 2 events, 1516 bytes";
+    assert_eq!(full.to_string(), expected);
+    let too_big = |bound| {
+        RejectReason::TooBig {
+            size: 3,
+            limit: 2,
+            bound,
+        }
+        .to_string()
+    };
+    let expected = "3 events can never fit: the queue takes 2 (kete.queue.max-events)";
+    assert_eq!(too_big(Bound::Events), expected);
+    let expected = "3 bytes can never fit: the queue takes 2 (kete.queue.max-bytes)";
+    assert_eq!(too_big(Bound::Bytes), expected);
 }
 
 #[tokio::test]

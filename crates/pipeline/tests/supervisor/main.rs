@@ -645,3 +645,34 @@ async fn an_event_that_a_route_did_not_want_is_not_sent_by_its_replacement() {
         .await;
     assert_eq!(picky.ids(), ["2"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_is_not_refused_while_the_route_behind_drops_its_oldest() {
+    let mut machine = machine(small(10));
+    let (dead, well) = (Shelf::default(), Shelf::default());
+    dead.set_down(true);
+    let limits = ConsumerLimits {
+        max_lag_bytes: u64::MAX,
+        when_full: WhenLagging::DropOldest,
+    };
+    machine.supervisor.add_lane(LaneSpec {
+        limits,
+        ..lane("dead", dead)
+    });
+    machine.supervisor.add_lane(lane("well", well.clone()));
+    let intake = machine.intake(false).await;
+    for number in 0..40 {
+        let events = [
+            login(&number.to_string(), "ann"),
+            login(&format!("{number}b"), "bob"),
+        ];
+        let posted = batch(&intake, &[&events[0], &events[1]]);
+        intake.try_submit(posted).await.unwrap();
+    }
+    machine
+        .metric(r#"kete_events_forwarded_total{route="well"} 80"#)
+        .await;
+    machine
+        .metric(r#"kete_events_dropped_total{route="dead",policy="drop-oldest"} 70"#)
+        .await;
+}
