@@ -17,7 +17,7 @@ use tracing::warn;
 
 use crate::fullness::Fullness;
 use crate::repeats::Repeats;
-use crate::router::{Router, Table};
+use crate::router::{Router, RouterEntry, Table};
 use crate::telemetry::SourceMetrics;
 use crate::{Stop, Telemetry};
 
@@ -54,7 +54,7 @@ pub(crate) struct Shared {
     /// Held from the look for repeats to the entry of the new ids, so that two senders of one
     /// event cannot both be first.
     repeats: Mutex<Repeats>,
-    /// The change of the queue's room after which no route settled anything for a while.
+    /// The progress of the routes after which there was none for a while.
     stuck_at: AtomicU64,
     fullness: Fullness,
 }
@@ -257,25 +257,32 @@ impl Intake {
     /// what comes, whatever the routes do.
     fn is_ahead(&self) -> bool {
         let routes = self.shared.router.now();
-        let lag = |entry: &crate::RouterEntry| self.shared.queue.lag(entry.consumer).bytes;
+        let lag = |entry: &RouterEntry| self.shared.queue.lag(entry.consumer).bytes;
         let least = routes.entries().iter().map(lag).min();
         !self.shared.queue.durable() && least.is_some_and(|least| least > AHEAD)
     }
 
-    /// Waits until a route has settled something. Returns whether none does: then there is no use
-    /// in holding back, and what does not fit is for the bounds of the queue to decide.
+    /// Waits until a route has settled something. Returns whether none gets anywhere: then there
+    /// is no use in holding back, and what does not fit is for the bounds of the queue to decide.
     async fn hold_back(&self, room: &mut watch::Receiver<u64>) -> Result<bool, IntakeError> {
-        let version = *room.borrow_and_update();
-        if self.shared.stuck_at.load(Ordering::Relaxed) == version {
+        let progress = self.progress();
+        if self.shared.stuck_at.load(Ordering::Relaxed) == progress {
             return Ok(true);
         }
         match tokio::time::timeout(PATIENCE, self.room_or_stop(room)).await {
             Ok(waited) => waited.map(|()| false),
             Err(_late) => {
-                self.shared.stuck_at.store(version, Ordering::Relaxed);
+                self.shared.stuck_at.store(progress, Ordering::Relaxed);
                 Ok(true)
             }
         }
+    }
+
+    /// How many events the routes have delivered or given up; what they dropped is no progress.
+    fn progress(&self) -> u64 {
+        let routes = self.shared.router.now();
+        let done = |entry: &RouterEntry| entry.metrics.forwarded.get() + entry.metrics.failed();
+        routes.entries().iter().map(done).sum()
     }
 
     async fn offer(&self, batch: Batch) -> Result<Receipt, (IntakeError, Batch)> {
@@ -439,7 +446,7 @@ fn own_ids(batch: &Batch) -> impl Iterator<Item = &str> {
 
 /// How many of the events each route of the table wants.
 fn per_route(drafts: &[Draft], table: &Table) -> Vec<u64> {
-    let wants = |entry: &crate::RouterEntry| {
+    let wants = |entry: &RouterEntry| {
         drafts
             .iter()
             .filter(|draft| draft.wanted.contains(&entry.consumer))

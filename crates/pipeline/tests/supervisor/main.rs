@@ -561,6 +561,7 @@ async fn a_source_that_can_wait_still_reaches_the_bound_when_every_route_is_down
     });
     let intake = machine.intake(false).await;
     let large = "x".repeat(100_000);
+    let started = Instant::now();
     for number in 0..400 {
         let event = login(&number.to_string(), &format!("{large}{number}"));
         submit(&intake, &[&event]).await.unwrap();
@@ -570,6 +571,10 @@ async fn a_source_that_can_wait_still_reaches_the_bound_when_every_route_is_down
         .route(&Arc::from("all"))
         .dropped_oldest
         .get();
+    assert!(
+        started.elapsed() < 3 * SECOND,
+        "it is held back once, not for every batch"
+    );
     // The user is in the body and in the ordering key: 16 MiB hold about 83 of them.
     assert!((310..=320).contains(&dropped), "{dropped} of 400 dropped");
 }
