@@ -149,9 +149,9 @@ impl Intake {
         self.metrics.bad.inc_by(count);
     }
 
-    /// Takes a batch, waiting for room. Dropping the future before it resolves takes nothing, but
-    /// for a batch that can never fit: that is taken in parts; a single event that cannot is left out,
-    /// counted as bad, and said.
+    /// Takes a batch, waiting for room. A batch that can never fit is taken in parts; a single
+    /// event that cannot is left out, counted as bad, and said. Dropping the future before it
+    /// resolves takes nothing, but for such parts.
     ///
     /// # Errors
     ///

@@ -500,7 +500,9 @@ fn step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #[test]
-    fn the_log_is_a_set_of_unsettled_events_in_order(steps in prop::collection::vec(step(), 0..80)) {
+    fn the_log_is_a_set_of_unsettled_events_in_order(
+            steps in prop::collection::vec(step(), 0..80),
+        ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let queue = queue(ROOMY);
         let consumers = ["a", "b", "c"].map(|name| consumer(&queue, name));
@@ -532,11 +534,11 @@ proptest! {
                 }
             }
             let unsettled: Vec<Sequence> =
-                model.iter().filter(|(_, who)| !who.is_empty()).map(|(sequence, _)| *sequence).collect();
+                model.iter().filter(|(_, who)| !who.is_empty()).map(|(number, _)| *number).collect();
             prop_assert_eq!(queue.usage().events, unsettled.len() as u64);
             for (who, consumer) in consumers.iter().enumerate() {
                 let wanted: Vec<Sequence> =
-                    unsettled.iter().copied().filter(|sequence| model[sequence].contains(&who)).collect();
+                    unsettled.iter().copied().filter(|number| model[number].contains(&who)).collect();
                 prop_assert_eq!(runtime.block_on(read(&queue, *consumer, 1)), wanted);
                 let events = model.values().filter(|wanting| wanting.contains(&who)).count() as u64;
                 prop_assert_eq!(queue.lag(*consumer), Lag { events, bytes: events * COST });
