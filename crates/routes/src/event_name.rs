@@ -107,13 +107,13 @@ pub enum EventNameHint {
     /// A `${…}` in a template, where it is literal text.
     #[error("'${{…}}' stays as it is in a template")]
     DollarInTemplate,
-    /// A template uses a name that no event has and that is close to one that events have.
-    #[error("no event has '{name}'")]
+    /// A template uses a name that no known event has.
+    #[error("no known event has '{name}'")]
     UnknownField {
         /// The name as it was written.
         name: String,
         /// The field or variable that is spelled most like it.
-        nearest: String,
+        nearest: Option<String>,
     },
 }
 
@@ -247,7 +247,15 @@ impl EventNameHint {
             EventNameHint::DollarInTemplate => {
                 Some("the variables are there too: write {{ realmLowerCase }}".to_owned())
             }
-            EventNameHint::UnknownField { nearest, .. } => Some(format!("did you mean {nearest}?")),
+            EventNameHint::UnknownField {
+                nearest: Some(nearest),
+                ..
+            } => Some(format!("did you mean {nearest}?")),
+            EventNameHint::UnknownField { nearest: None, .. } => Some(
+                "this is fine if your Keycloak sends it, but an event without it cannot be sent \
+                 unless the template says 'or' or 'default'"
+                    .to_owned(),
+            ),
         }
     }
 }

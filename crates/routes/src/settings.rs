@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kete_config::{
-    AnyKey, Key, KeyTable, MapKey, Scope, SecondsOrDuration, Section, Setting, Unused, nearest,
+    AnyKey, Key, KeyTable, MapKey, Scope, SecondsOrDuration, Section, Setting, Unused, code,
+    nearest,
 };
 
 use crate::event_types::{is_known_event_type, nearest_event_type};
@@ -136,7 +137,10 @@ impl Setting for Wait {
 }
 
 /// The value of `serializer.kind`.
-struct SerializerKind(Arc<dyn Serializer>);
+enum SerializerKind {
+    Here(Arc<dyn Serializer>),
+    NotYet(&'static str),
+}
 
 impl Setting for SerializerKind {
     const EXPECTED: &'static str = "json";
@@ -144,10 +148,10 @@ impl Setting for SerializerKind {
 
     fn parse(text: &str) -> Result<SerializerKind, String> {
         if let Some(serializer) = serializer(text) {
-            return Ok(SerializerKind(serializer));
+            return Ok(SerializerKind::Here(serializer));
         }
-        if NOT_YET.contains(&text) {
-            return Err("it is not available yet\nuse json until then".to_owned());
+        if let Some(kind) = NOT_YET.into_iter().find(|kind| *kind == text) {
+            return Ok(SerializerKind::NotYet(kind));
         }
         let known = NOT_YET.into_iter().chain(["json"]);
         let help = nearest(text, known).map(|near| format!("\ndid you mean {near}?"));
@@ -169,7 +173,7 @@ pub fn route_enabled(scope: &Scope<'_>) -> bool {
 pub fn read_route(name: &str, scope: &Scope<'_>) -> Option<RouteSettings> {
     let realm = read_matchers(scope, &REALM_MATCHERS, &REALM_MATCH_MODE);
     let event = read_matchers(scope, &EVENT_MATCHERS, &EVENT_MATCH_MODE);
-    let serializer = scope.read(&SERIALIZER_KIND);
+    let serializer = read_serializer(scope);
     let retry = read_retry(scope);
     if let Some(event) = &event {
         warn_of_unknown_types(scope, event);
@@ -180,9 +184,24 @@ pub fn read_route(name: &str, scope: &Scope<'_>) -> Option<RouteSettings> {
             realm: realm?,
             event: event?,
         },
-        serializer: serializer?.0,
+        serializer: serializer?,
         retry: retry?,
     })
+}
+
+fn read_serializer(scope: &Scope<'_>) -> Option<Arc<dyn Serializer>> {
+    match scope.read(&SERIALIZER_KIND)? {
+        SerializerKind::Here(serializer) => Some(serializer),
+        SerializerKind::NotYet(kind) => {
+            scope.reject(
+                SERIALIZER_KIND.name(),
+                code::NOT_YET,
+                format!("{kind} is not there yet"),
+                "use json until then".to_owned(),
+            );
+            None
+        }
+    }
 }
 
 fn read_retry(scope: &Scope<'_>) -> Option<Retry> {

@@ -46,7 +46,8 @@ pub async fn connect(options: &Options) -> Result<(Sender, Receiver), ConnectErr
     let deadline = Deadline::after(options.connect_timeout);
     let target = Target::new(options)?;
     let stream = dial(options, &target, deadline).await?;
-    establish(stream, options, &target, deadline).await
+    let established = establish(stream, options, &target, deadline).await;
+    established.map_err(|error| target.secrets.hide_in(error))
 }
 
 /// Does the same over a stream that is already connected, for example through a proxy; TLS is the
@@ -60,7 +61,8 @@ pub async fn connect_over(
 ) -> Result<(Sender, Receiver), ConnectError> {
     let deadline = Deadline::after(options.connect_timeout);
     let target = Target::new(options)?;
-    establish(stream, options, &target, deadline).await
+    let established = establish(stream, options, &target, deadline).await;
+    established.map_err(|error| target.secrets.hide_in(error))
 }
 
 async fn establish<S: ByteStream>(
@@ -84,7 +86,7 @@ async fn establish<S: ByteStream>(
         WebSocketStream::from_partially_read(stream, tail, Role::Client, Some(config)).await;
     let mut session = Session::new(&options.namespace, options.auth.as_deref());
     let handshake = join(&mut socket, &mut session, options, deadline).await?;
-    Ok(start(socket, session, handshake, options))
+    Ok(start(socket, session, handshake, options, target))
 }
 
 /// Runs the session until the namespace is joined.
@@ -135,13 +137,15 @@ fn start<S: ByteStream>(
     session: Session,
     handshake: Handshake,
     options: &Options,
+    target: &Target,
 ) -> (Sender, Receiver) {
     let queues = (Arc::new(Outbox::default()), Arc::new(Inbox::default()));
     let (sink, socket) = socket.split();
     let liveness = handshake.liveness();
     let writer = Writer::new(sink, queues.clone(), &options.namespace, liveness);
     let writer = Owned(tokio::spawn(writer.run()));
-    let reader = Reader::new(socket, session, liveness, writer, queues.clone());
+    let secrets = target.secrets.clone();
+    let reader = Reader::new(socket, session, liveness, writer, queues.clone(), secrets);
     let reader = Owned(tokio::spawn(reader.run()));
     ends(queues, reader, handshake, options)
 }

@@ -1,7 +1,8 @@
 //! Every way in which a connection fails to come about or comes to an end.
 //!
 //! An error names the stage, what the server said (bounded, see [`Excerpt`]) and what that usually
-//! means. It never holds headers, the `auth` payload or an event.
+//! means. It never holds headers, the `auth` payload or an event, and where the server quotes them
+//! or the query, they are hidden.
 
 use std::{fmt, io, time::Duration};
 
@@ -183,8 +184,10 @@ impl fmt::Display for Stage {
 pub struct HttpRefusal {
     /// The status of the response.
     pub status: StatusCode,
-    /// Where a redirect points to.
+    /// Where a redirect points to: scheme, host, port and path. Its query may repeat a secret.
     pub location: Option<Excerpt>,
+    /// The origin to use instead, where a redirect points to the same path elsewhere.
+    pub moved_to: Option<String>,
     /// The start of the body.
     pub body: Excerpt,
 }
@@ -424,6 +427,7 @@ mod tests {
         ConnectError::Http(Box::new(HttpRefusal {
             status,
             location: None,
+            moved_to: None,
             body,
         }))
     }

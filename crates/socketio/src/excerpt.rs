@@ -2,7 +2,7 @@
 //!
 //! Error messages quote the other side: an HTTP body, a refusal, a close reason. That text is
 //! foreign, so it is bounded and its control characters are escaped before anything keeps it.
-//! Nothing a client sends ever ends up in an excerpt.
+//! Where a server quotes what a client sent, errors hide it before they leave this crate.
 
 use std::fmt;
 
@@ -31,6 +31,14 @@ impl Excerpt {
         Excerpt {
             text,
             cut: received.len() > kept.len(),
+        }
+    }
+
+    /// The same excerpt with another text.
+    pub(crate) fn map(&self, change: impl FnOnce(&str) -> String) -> Excerpt {
+        Excerpt {
+            text: change(&self.text),
+            cut: self.cut,
         }
     }
 

@@ -49,6 +49,7 @@ mod options;
 mod outbox;
 mod packet;
 mod reader;
+mod secrets;
 mod session;
 mod upgrade;
 mod writer;

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, Uri, header};
 use thiserror::Error;
 use url::{Host, Position, Url};
 
-use crate::answers::BARRIER_NAMESPACES;
+use crate::{answers::BARRIER_NAMESPACES, secrets::Secrets};
 
 /// How to reach a Socket.IO server and how to introduce oneself.
 ///
@@ -178,10 +178,14 @@ pub(crate) struct Target {
     pub(crate) host: Host<String>,
     pub(crate) port: u16,
     pub(crate) secure: bool,
+    /// The URL of the endpoint, without the query.
+    pub(crate) address: Url,
     /// Path and query of the handshake request.
     pub(crate) request: Uri,
     /// Every header of the request that the WebSocket handshake itself does not need.
     pub(crate) headers: HeaderMap,
+    /// What no error may repeat.
+    pub(crate) secrets: Secrets,
 }
 
 impl Target {
@@ -191,12 +195,15 @@ impl Target {
         check_namespace(&options.namespace)?;
         check_auth(options.auth.as_ref())?;
         let headers = request_headers(options)?;
+        let address = address(options)?;
         Ok(Target {
             host,
             port,
             secure,
-            request: request_uri(options)?,
+            request: request_uri(address.clone(), options)?,
+            address,
             headers,
+            secrets: Secrets::of(options),
         })
     }
 }
@@ -264,22 +271,29 @@ fn request_headers(options: &Options) -> Result<HeaderMap, OptionsError> {
     Ok(headers)
 }
 
-fn request_uri(options: &Options) -> Result<Uri, OptionsError> {
-    let bad_path = || OptionsError::Path {
-        path: options.path.clone(),
-    };
+fn address(options: &Options) -> Result<Url, OptionsError> {
     if !options.path.starts_with('/') {
-        return Err(bad_path());
+        return Err(bad_path(options));
     }
     let mut url = options.url.clone();
     url.set_path(&options.path);
+    Ok(url)
+}
+
+fn request_uri(mut url: Url, options: &Options) -> Result<Uri, OptionsError> {
     url.query_pairs_mut()
         .append_pair("EIO", "4")
         .append_pair("transport", "websocket")
         .extend_pairs(&options.query);
     url[Position::BeforePath..Position::AfterQuery]
         .parse()
-        .map_err(|_| bad_path())
+        .map_err(|_| bad_path(options))
+}
+
+fn bad_path(options: &Options) -> OptionsError {
+    OptionsError::Path {
+        path: options.path.clone(),
+    }
 }
 
 #[cfg(test)]

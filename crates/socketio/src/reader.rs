@@ -22,6 +22,7 @@ use crate::{
     error::CloseReason,
     inbox::{Inbox, Notification},
     outbox::Outbox,
+    secrets::Secrets,
     session::{Happened, Session},
 };
 
@@ -39,6 +40,7 @@ pub(crate) struct Reader<S> {
     phase: Phase,
     outbox: Arc<Outbox>,
     inbox: Arc<Inbox>,
+    secrets: Secrets,
 }
 
 /// What the end of the connection would mean now.
@@ -58,6 +60,7 @@ impl<S: ByteStream> Reader<S> {
         liveness: Duration,
         writer: Owned<Result<(), CloseReason>>,
         (outbox, inbox): (Arc<Outbox>, Arc<Inbox>),
+        secrets: Secrets,
     ) -> Reader<S> {
         Reader {
             socket,
@@ -67,12 +70,14 @@ impl<S: ByteStream> Reader<S> {
             phase: Phase::Open,
             outbox,
             inbox,
+            secrets,
         }
     }
 
     /// Runs until the connection has ended.
     pub(crate) async fn run(mut self) {
-        let reason = self.listen().await;
+        let mut reason = self.listen().await;
+        self.secrets.hide_in_reason(&mut reason);
         debug!(%reason, "connection ended");
         self.outbox.shut();
         self.inbox.close(reason);

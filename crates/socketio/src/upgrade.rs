@@ -7,7 +7,7 @@
 
 use std::{io, time::Duration};
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::handshake::{
     derive_accept_key,
     machine::TryParse,
 };
+use url::{Position, Url};
 
 use crate::{
     dial::ByteStream,
@@ -63,7 +64,7 @@ pub(crate) async fn upgrade(
     };
     let tail = received.split_off(head);
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Err(refusal(stream, response, tail).await.into());
+        return Err(refusal(stream, target, response, tail).await.into());
     }
     match missing_header(response.headers(), &key) {
         Some(name) => Err(ConnectError::Upgrade {
@@ -140,6 +141,7 @@ fn missing_header(headers: &HeaderMap, key: &str) -> Option<&'static str> {
 
 async fn refusal(
     stream: &mut impl ByteStream,
+    target: &Target,
     response: Response,
     mut body: Vec<u8>,
 ) -> Box<HttpRefusal> {
@@ -152,13 +154,41 @@ async fn refusal(
     read_up_to(stream, &mut body, wanted).await;
     let location = headers
         .get(header::LOCATION)
-        .map(|value| Excerpt::new(value.as_bytes()));
+        .and_then(|value| redirect(&target.address, value));
     let body = if chunked { first_chunk(&body) } else { &body };
     Box::new(HttpRefusal {
         status: response.status(),
-        location,
+        moved_to: location
+            .as_ref()
+            .and_then(|location| moved_to(&target.address, location)),
+        location: location.map(|location| Excerpt::new(location.as_str().as_bytes())),
         body: Excerpt::new(body),
     })
+}
+
+/// Where a redirect leads, without user, query and fragment: servers repeat the query that they
+/// were asked with, which may hold a token.
+fn redirect(asked: &Url, location: &HeaderValue) -> Option<Url> {
+    let mut url = asked.join(str::from_utf8(location.as_bytes()).ok()?).ok()?;
+    url.set_query(None);
+    url.set_fragment(None);
+    url.set_username("").ok()?;
+    url.set_password(None).ok()?;
+    url.has_host().then_some(url)
+}
+
+/// The other origin at which the same endpoint is, if that is what a redirect says.
+fn moved_to(asked: &Url, location: &Url) -> Option<String> {
+    let place = |url: &Url| {
+        let secure = matches!(url.scheme(), "https" | "wss");
+        (
+            secure,
+            url.host_str().map(str::to_owned),
+            url.port_or_known_default(),
+        )
+    };
+    let elsewhere = location.path() == asked.path() && place(location) != place(asked);
+    elsewhere.then(|| location[..Position::BeforePath].to_owned())
 }
 
 /// The content of the first chunk of a chunked body, which holds any short message in full.
@@ -217,6 +247,38 @@ fn lost(stage: Stage) -> impl Fn(io::Error) -> ConnectError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_redirect_is_shown_without_what_may_be_secret() {
+        let asked: Url = "ws://host:3000/socket.io/".parse().unwrap();
+        for (location, shown, moved) in [
+            (
+                "https://me:pw@b.test/socket.io/?token=t#f",
+                Some("https://b.test/socket.io/"),
+                Some("https://b.test"),
+            ),
+            (
+                "https://host:3000/socket.io/?token=t",
+                Some("https://host:3000/socket.io/"),
+                Some("https://host:3000"),
+            ),
+            (
+                "http://host:3000/socket.io/?again",
+                Some("http://host:3000/socket.io/"),
+                None,
+            ),
+            ("/login?next=t", Some("ws://host:3000/login"), None),
+            ("//sso.test/in", Some("ws://sso.test/in"), None),
+            ("?token=t", Some("ws://host:3000/socket.io/"), None),
+            ("mailto:t", None, None),
+            ("https://", None, None),
+        ] {
+            let found = redirect(&asked, &HeaderValue::from_str(location).unwrap());
+            assert_eq!(found.as_ref().map(Url::as_str), shown, "{location}");
+            let found = found.and_then(|location| moved_to(&asked, &location));
+            assert_eq!(found.as_deref(), moved, "{location}");
+        }
+    }
 
     #[test]
     fn the_first_chunk_is_shown_without_its_size() {

@@ -5,7 +5,8 @@
 //! the role `view-events`. Each kind of event of each realm is polled by a [`Poller`] of its own,
 //! so that what fails for one does not hold up the others. No failure ends the source.
 //!
-//! Positions are kept in memory for now; where each poller could go on is logged at the end.
+//! Positions are kept in memory for now; from when each poller would miss nothing is logged at the
+//! end.
 
 mod access;
 mod client;
@@ -95,7 +96,9 @@ impl AdminSource {
             let tokens = self.access.tokens(self.settings.auth_realm(realm));
             for kind in self.settings.kinds() {
                 let (access, requests) = (Arc::clone(&self.access), Arc::clone(&requests));
-                let api = AdminApi::new(access, Arc::clone(&tokens), requests, realm, kind);
+                let largest = self.settings.largest_answer;
+                let place = (realm.as_str(), kind);
+                let api = AdminApi::new(access, Arc::clone(&tokens), requests, place, largest);
                 let settings = Arc::clone(&self.settings);
                 let poller = Poller::new(api, settings, intake.clone());
                 pollers.spawn(poller.run(stop.clone()));

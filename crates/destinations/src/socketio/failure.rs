@@ -1,7 +1,8 @@
 //! Failures of connections, put into words for whoever runs the route.
 //!
 //! A message says where, what the server said, and which key to look at. What the Socket.IO client
-//! reports is bounded and holds nothing that was sent, so no credential can get in here.
+//! reports is bounded, and it hides what the server quotes of query, headers and auth, so no
+//! credential can get in here.
 
 use std::time::Duration;
 
@@ -149,6 +150,12 @@ pub(crate) fn too_large(error: TooLarge) -> EventFailure {
 }
 
 fn refused_by_http(peer: &str, refusal: &HttpRefusal) -> ConnectFailure {
+    if let Some(origin) = &refusal.moved_to {
+        return ConnectFailure {
+            kind: ConnectFailureKind::Rejected,
+            message: format!("{peer}: {refusal}; set destination.url to {origin}"),
+        };
+    }
     let (kind, way_out) = match refusal.status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => (
             ConnectFailureKind::Unauthorized,
@@ -159,7 +166,10 @@ fn refused_by_http(peer: &str, refusal: &HttpRefusal) -> ConnectFailure {
             ConnectFailureKind::Protocol,
             "check url and path, and that a proxy passes the Upgrade header on",
         ),
-        status if status.is_redirection() => (ConnectFailureKind::Rejected, "check url"),
+        status if status.is_redirection() => (
+            ConnectFailureKind::Rejected,
+            "a login page may stand before the server; check path, then check url",
+        ),
         status if status.is_server_error() => (
             ConnectFailureKind::Rejected,
             "see the log of the server or of the proxy before it",

@@ -1,7 +1,7 @@
 //! Event names as they go over the wire, encoded once and remembered.
 //!
 //! A route has one name or, with variables, a few dozen. Should a template make up endless ones,
-//! what is remembered is thrown away rather than let grow.
+//! what is remembered is thrown away rather than let grow, and long ones are not remembered.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,6 +10,8 @@ use kete_socketio::{EventName, EventNameError};
 
 /// How many names are remembered.
 const MOST: usize = 256;
+/// The longest name in bytes that is remembered: what a template takes from an event has no bound.
+const LONGEST: usize = 256;
 
 /// The names of one connection.
 #[derive(Debug, Default)]
@@ -27,6 +29,9 @@ impl Names {
             return Ok(known.clone());
         }
         let encoded = EventName::new(name)?;
+        if name.len() > LONGEST {
+            return Ok(encoded);
+        }
         if self.known.len() == MOST {
             self.known.clear();
         }
@@ -59,6 +64,16 @@ mod tests {
                 format!("\"name-{number}\"")
             );
             assert!(names.known.len() <= MOST);
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_encoded_but_not_remembered() {
+        let mut names = Names::default();
+        for (length, remembered) in [(LONGEST + 1, 0), (LONGEST, 1)] {
+            let name: Arc<str> = "n".repeat(length).into();
+            assert_eq!(names.encode(&name).unwrap().as_json().len(), length + 2);
+            assert_eq!(names.known.len(), remembered);
         }
     }
 

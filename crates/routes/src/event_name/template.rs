@@ -3,14 +3,16 @@
 //! A template sees every member of the canonical event under its own name (`{{ clientId }}`, `{{
 //! details.username }}`), the thirty variables (`{{ realmKebabCase }}`), and `kind`, `realm`,
 //! `eventType` and `result` as matchers see them; where an event has a member of the same name,
-//! these win. Nothing is escaped, blanks around the result are cut off, and what is undefined is
-//! an error unless the template says `| default(value="…")`. A template cannot read files or other
+//! these win. `details` and `authDetails` are always there, so asking for a member of theirs never
+//! fails before `or` or `default` can answer. Nothing is escaped, blanks around the result are cut
+//! off, and printing what is undefined is an error. A template cannot read files or other
 //! templates, cannot loop over `range`, and its output is cut short by an error, not by memory.
 
 use std::io;
 
 use kete_event::{Metadata, Variable};
-use tera::{Context, ErrorKind, Kwargs, State, Tera};
+use serde_json::json;
+use tera::{Context, ErrorKind, Kwargs, State, Tera, TeraResult, Value};
 
 use super::{BadEventName, EventNameHint, MAX_BYTES};
 use crate::suggestion::suggestion;
@@ -19,7 +21,7 @@ use crate::suggestion::suggestion;
 const NAME: &str = "event-name";
 
 /// Members of canonical events, and what is added to them under a fixed name.
-const FIELDS: [&str; 21] = [
+const FIELDS: [&str; 22] = [
     "id",
     "time",
     "type",
@@ -37,11 +39,15 @@ const FIELDS: [&str; 21] = [
     "operationType",
     "resourcePath",
     "representation",
+    "resourceId",
     "kind",
     "realm",
     "eventType",
     "result",
 ];
+
+/// Members that hold members. They are empty where the event has none.
+const PARENTS: [&str; 2] = ["details", "authDetails"];
 
 /// Why a template was refused when it was compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,11 +90,12 @@ impl Template {
         let mut tera = Tera::new();
         tera.autoescape_on(Vec::<&'static str>::new());
         // Tera's own `range` makes up to 100,000 numbers, which nested loops multiply.
-        tera.register_function("range", |_: Kwargs, _: &State| -> tera::TeraResult<bool> {
+        tera.register_function("range", |_: Kwargs, _: &State| -> TeraResult<bool> {
             Err(tera::Error::message(
                 "range is not available in event names",
             ))
         });
+        tera.register_filter("default", default_value);
         tera.add_raw_template(NAME, text)
             .map_err(|error| TemplateError::from_tera(&error))?;
         let mut hints = Vec::new();
@@ -125,8 +132,14 @@ impl Template {
     }
 
     fn context(&self, metadata: &Metadata, body: &[u8]) -> Result<Context, BadEventName> {
-        let members: serde_json::Map<String, serde_json::Value> =
+        let mut members: serde_json::Map<String, serde_json::Value> =
             serde_json::from_slice(body).map_err(|_| BadEventName::Body)?;
+        for parent in PARENTS {
+            let member = members.entry(parent).or_insert_with(|| json!({}));
+            if member.is_null() {
+                *member = json!({});
+            }
+        }
         let mut context = Context::from_serialize(&members).map_err(|_| BadEventName::Body)?;
         context.insert("kind", metadata.kind.as_str());
         context.insert("realm", &metadata.realm);
@@ -147,11 +160,13 @@ impl Template {
                 expression: String::new(),
             };
         };
-        let expression = self
-            .text
-            .get(report.span().range.clone())
-            .unwrap_or_default()
-            .to_owned();
+        let range = report.span().range.clone();
+        // Of a path, tera's place is only the part that is missing.
+        let before = self.text.get(..range.start).unwrap_or_default();
+        let path = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+        let start = before.trim_end_matches(path).len();
+        let expression = self.text.get(start..range.end).unwrap_or_default();
+        let expression = expression.to_owned();
         let message = report.message();
         if message.contains("undefined") || message.contains("not defined") {
             BadEventName::Undefined { expression }
@@ -191,8 +206,17 @@ impl TemplateError {
     }
 }
 
-/// Names that a template uses and no event has, where a known name is close. Keycloak may send
-/// members that are not known here, so a name that is close to nothing is left alone.
+/// Tera's `default`, which counts `null` as missing too: Keycloak writes members without a value
+/// as `null`, and nobody who asks for a default means to keep that.
+fn default_value(value: Value, arguments: Kwargs, _: &State<'_>) -> TeraResult<Value> {
+    let default = arguments.must_get::<Value>("value")?;
+    let blank_too = arguments.get::<bool>("boolean")?.unwrap_or_default();
+    let missing = value.is_undefined() || value.is_none() || (blank_too && !value.is_truthy());
+    Ok(if missing { default } else { value })
+}
+
+/// Names that a template uses and no known event has. Keycloak and extensions may send members
+/// that are not known here, so this is never more than a hint.
 fn unknown_fields(tera: &Tera) -> Vec<EventNameHint> {
     let Ok(used) = tera.get_template_variables(NAME) else {
         return Vec::new();
@@ -202,19 +226,18 @@ fn unknown_fields(tera: &Tera) -> Vec<EventNameHint> {
             .into_iter()
             .chain(Variable::all().map(Variable::name))
     };
-    let mut hints: Vec<EventNameHint> = used
+    let mut unknown: Vec<&str> = used
         .into_iter()
         .filter(|name| !name.starts_with("__") && !known().any(|known| known == *name))
-        .filter_map(|name| {
-            let nearest = suggestion(name, known())?;
-            Some(EventNameHint::UnknownField {
-                name: name.to_owned(),
-                nearest,
-            })
-        })
         .collect();
-    hints.sort_by_key(ToString::to_string);
-    hints
+    unknown.sort_unstable();
+    unknown
+        .into_iter()
+        .map(|name| EventNameHint::UnknownField {
+            name: name.to_owned(),
+            nearest: suggestion(name, known()),
+        })
+        .collect()
 }
 
 /// Takes what a template writes, up to twice the longest name, since blanks are cut off later.
@@ -238,3 +261,6 @@ impl io::Write for Bounded {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use kete_config::{Diagnostics, Key, Known, Loader, Setting, table_mistakes};
+use kete_config::{Diagnostics, Key, Known, Loader, Setting, Status, table_mistakes};
 
 use super::{ROUTE_KEYS, Retry, RouteSettings, Wait, read_route, route_enabled};
 use crate::event_name::{EventName, Unresolved, read_event_name};
 use crate::match_set::MatchMode;
+use crate::serializer::NOT_YET;
 
 /// Reads the route `shop` from `key=value` lines that are relative to it.
 fn read(lines: &[&str]) -> (Option<RouteSettings>, String) {
@@ -29,6 +30,36 @@ fn with_route<T>(lines: &[&str], read: impl FnOnce(&kete_config::Scope<'_>) -> T
 #[test]
 fn the_table_is_well_formed() {
     assert_eq!(table_mistakes(ROUTE_KEYS), Vec::<String>::new());
+}
+
+#[test]
+fn the_page_about_configuration_says_what_the_table_says() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let routes = page.split("### Routes\n").nth(1).unwrap();
+    let routes = routes.split("\n### ").next().unwrap().replace('`', "");
+    for key in ROUTE_KEYS {
+        let name = key.written();
+        match key.status() {
+            Status::Active => {
+                let default = key.default().unwrap_or("–");
+                let row = format!("| {name} | {default} | {} |", key.doc());
+                assert!(routes.lines().any(|line| line == row), "{row}");
+            }
+            Status::Unused(_) => assert!(page.contains(&format!("`{name}`")), "{name}"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn every_serializer_of_kete_that_is_not_there_yet_says_so() {
+    for kind in NOT_YET {
+        let printed = complaint(&format!("serializer.kind={kind}"));
+        let expected =
+            format!("error[not-yet]\n  {kind} is not there yet\n  use json until then\n");
+        assert_eq!(printed, expected);
+    }
 }
 
 #[test]
@@ -170,9 +201,7 @@ fn wrong_values_are_reported_with_what_was_expected() {
         ("retry.wait-duration=0", format!("{wait}it is zero\n")),
         (
             "serializer.kind=xml",
-            "error[bad-value]\n  expected json, but it is not available yet\n  \
-             use json until then\n"
-                .to_owned(),
+            "error[not-yet]\n  xml is not there yet\n  use json until then\n".to_owned(),
         ),
         (
             "serializer.kind=jsno",

@@ -14,4 +14,5 @@ mod connecting;
 mod ending;
 mod fake;
 mod network;
+mod secrets;
 mod sending;

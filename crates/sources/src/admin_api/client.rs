@@ -24,7 +24,8 @@ use super::failures::PollError;
 
 /// From connecting to the last byte of an answer.
 const DEADLINE: Duration = Duration::from_secs(30);
-const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
+/// The largest message of a refusal that is read.
+const LARGEST_REFUSAL: usize = 64 * 1024;
 /// So much of an unexpected answer is repeated in an error.
 const EXCERPT_CHARS: usize = 120;
 
@@ -69,15 +70,17 @@ pub(super) struct AdminApi {
     url: Url,
     realm: Arc<str>,
     kind: EventKind,
+    largest_answer: usize,
 }
 
 impl AdminApi {
+    /// An answer has no more than `largest_answer` bytes.
     pub(super) fn new(
         access: Arc<Access>,
         tokens: Arc<TokenSource>,
         requests: Arc<Semaphore>,
-        realm: &str,
-        kind: EventKind,
+        (realm, kind): (&str, EventKind),
+        largest_answer: usize,
     ) -> AdminApi {
         let url = access.url(&["admin", "realms", realm, kind.path()]);
         AdminApi {
@@ -87,6 +90,7 @@ impl AdminApi {
             url,
             realm: Arc::from(realm),
             kind,
+            largest_answer,
         }
     }
 
@@ -135,7 +139,7 @@ impl AdminApi {
             .and_then(|date| date.to_str().ok());
         let clock = ServerClock::read(date, Instant::now());
         Ok(Answer {
-            body: read_body(response).await?,
+            body: read_body(response, self.largest_answer).await?,
             clock,
         })
     }
@@ -167,7 +171,8 @@ async fn expect_success(response: Response) -> Result<Response, PollError> {
             status: status.as_u16(),
         }),
         status => {
-            let body = read_body(response).await.unwrap_or_default();
+            let body = read_body(response, LARGEST_REFUSAL).await;
+            let body = body.unwrap_or_default();
             Err(PollError::Rejected {
                 status: status.as_u16(),
                 excerpt: excerpt(&body),
@@ -190,13 +195,11 @@ fn busy(response: &Response) -> PollError {
     }
 }
 
-async fn read_body(mut response: Response) -> Result<Vec<u8>, PollError> {
+async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, PollError> {
     let mut body = Vec::new();
     while let Some(part) = response.chunk().await.map_err(unreachable)? {
-        if body.len() + part.len() > LARGEST_ANSWER {
-            return Err(PollError::TooLarge {
-                limit: LARGEST_ANSWER,
-            });
+        if body.len() + part.len() > limit {
+            return Err(PollError::TooLarge { limit });
         }
         body.extend_from_slice(&part);
     }

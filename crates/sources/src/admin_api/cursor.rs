@@ -11,7 +11,7 @@
 //! - The read position never passes the server's time at the start of the sweep: a row with a
 //!   stamp from the future must not move the window past rows that are still to come.
 //!
-//! The saved position follows the read position and stays behind everything that is not safe yet.
+//! Answers have a bound in bytes, so a page that is too large is asked for again with fewer rows.
 //! All times are milliseconds since 1970 by Keycloak's clock.
 
 use std::collections::{BTreeMap, HashSet};
@@ -28,7 +28,8 @@ pub(super) struct Cursor {
     /// Rows older than this are not wanted.
     floor: i64,
     read: i64,
-    saved: i64,
+    /// How many rows to ask for; fewer than a page after an answer that was too large.
+    max: usize,
     sweep: Option<Sweep>,
     seen: HashSet<Arc<str>>,
     seen_by_time: BTreeMap<i64, Vec<Arc<str>>>,
@@ -78,12 +79,13 @@ struct Sweep {
 impl Cursor {
     /// A cursor that has read everything before `position`, except what may still appear.
     pub(super) fn new(position: i64, overlap: i64, page_size: usize) -> Cursor {
+        let page_size = page_size.max(1);
         Cursor {
             overlap,
-            page_size: page_size.max(1),
+            page_size,
             floor: i64::MIN,
             read: position,
-            saved: position,
+            max: page_size,
             sweep: None,
             seen: HashSet::new(),
             seen_by_time: BTreeMap::new(),
@@ -103,7 +105,7 @@ impl Cursor {
         let asked = Request {
             date_from,
             first: 0,
-            max: self.page_size,
+            max: self.max,
         };
         self.sweep = Some(Sweep {
             started: now,
@@ -120,6 +122,7 @@ impl Cursor {
                 next: None,
             };
         };
+        self.max = sweep.asked.max.saturating_mul(2).min(self.page_size);
         let fresh = (0..rows.len())
             .filter(|index| self.is_new(rows[*index]))
             .collect();
@@ -128,9 +131,25 @@ impl Cursor {
         };
         self.read = self.read.max(last.time.min(sweep.started));
         self.forget_old();
-        let next = (rows.len() >= self.page_size).then(|| following(sweep.asked, last.time, rows));
+        let next = (rows.len() >= sweep.asked.max).then(|| Request {
+            max: self.max,
+            ..following(sweep.asked, last.time, rows)
+        });
         self.sweep = next.map(|asked| Sweep { asked, ..sweep });
         Page { fresh, next }
+    }
+
+    /// What to ask instead of the last request, whose answer is too large: half as many rows.
+    /// Later requests grow again. `None` if it was for a single row.
+    pub(super) fn fewer(&mut self) -> Option<Request> {
+        let sweep = self.sweep.as_mut()?;
+        self.max = sweep.asked.max / 2;
+        if self.max == 0 {
+            self.max = 1;
+            return None;
+        }
+        sweep.asked.max = self.max;
+        Some(sweep.asked)
     }
 
     /// Notes that rows are handed on, of which `oldest` is the earliest stamp.
@@ -146,12 +165,12 @@ impl Cursor {
         self.unsafe_handovers.remove(&ticket);
     }
 
-    /// The position to start from another time: everything that this cursor has read and that
-    /// is not safe would come again. Never moves back.
-    pub(super) fn saved(&mut self) -> i64 {
+    /// The `start-from` with which a next run misses nothing. It reads nothing older than that, so
+    /// this is behind everything that is not safe, and by an overlap behind what may still appear.
+    pub(super) fn start_from(&self) -> i64 {
         let oldest = self.unsafe_handovers.values().min().copied();
-        self.saved = self.saved.max(oldest.unwrap_or(self.read).min(self.read));
-        self.saved
+        let position = oldest.unwrap_or(self.read).min(self.read);
+        position.saturating_sub(self.overlap).max(self.floor).max(0)
     }
 
     fn is_new(&mut self, row: Row<'_>) -> bool {

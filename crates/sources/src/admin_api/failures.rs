@@ -69,9 +69,31 @@ pub(super) enum PollError {
     /// The answer is not a list of events.
     #[error("the answer is not a list of events: {0}")]
     Malformed(serde_json::Error),
-    /// The answer is too large to hold.
-    #[error("an answer of more than {limit} bytes; lower page-size")]
+    /// The answer is too large to hold. Fewer events may not be.
+    #[error("an answer of more than {limit} bytes; is this Keycloak, at kete.keycloak.url?")]
     TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// One event alone is too large to hold.
+    #[error(
+        "one event is larger than {limit} bytes, and none behind it can be read: leaving out \
+         {first}, it is the first from {time} (milliseconds since 1970) on; wait until Keycloak \
+         has expired it, or pass it by with start-from set to a time after it"
+    )]
+    EventTooLarge {
+        /// The limit.
+        limit: usize,
+        /// It has this stamp or a later one.
+        time: i64,
+        /// How many events from that time on come before it.
+        first: usize,
+    },
+    /// No id of Keycloak is so long.
+    #[error(
+        "an event has an id of more than {limit} bytes; is this Keycloak, at kete.keycloak.url?"
+    )]
+    LongId {
         /// The limit.
         limit: usize,
     },
@@ -196,6 +218,26 @@ mod tests {
         }
     }
 
+    fn event_too_large() -> PollError {
+        PollError::EventTooLarge {
+            limit: 7,
+            time: 5,
+            first: 3,
+        }
+    }
+
+    #[test]
+    fn an_event_that_is_too_large_is_located_and_said_once() {
+        let mut failures = Failures::new(SUMMARY_EVERY);
+        let (error, now) = (event_too_large(), Instant::now());
+        assert!(error.to_string().starts_with(
+            "one event is larger than 7 bytes, and none behind it can be read: leaving out 3, it \
+             is the first from 5 (milliseconds since 1970) on"
+        ));
+        assert!(failures.is_worth_saying(&error, now));
+        assert!(!failures.is_worth_saying(&error, now + SLOW_WAIT));
+    }
+
     #[test]
     fn waits_grow_to_a_ceiling_and_start_anew_after_a_success() {
         let mut failures = Failures::new(SUMMARY_EVERY);
@@ -242,6 +284,7 @@ mod tests {
             PollError::NotFound,
             rejected,
             large,
+            event_too_large(),
         ] {
             assert_eq!(
                 failures.failed(&error, "shop", "user"),
@@ -287,7 +330,9 @@ mod tests {
             (PollError::NotFound, "realm's name"),
             (PollError::Redirected { status: 302 }, "kete.keycloak.url"),
             (rejected, "26.2"),
-            (PollError::TooLarge { limit: 7 }, "page-size"),
+            (PollError::TooLarge { limit: 7 }, "kete.keycloak.url"),
+            (PollError::LongId { limit: 7 }, "kete.keycloak.url"),
+            (event_too_large(), "start-from"),
             (PollError::NoIds, "26.2"),
         ] {
             assert!(!error.may_pass(), "{error}");

@@ -13,7 +13,7 @@ use kete_pipeline::{Intake, IntakeError, Receipt, Stop};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::client::{AdminApi, Answer};
 use super::clock::ServerClock;
@@ -25,6 +25,9 @@ use crate::complaints::Complaints;
 
 /// The event that a service account's own login makes.
 const OWN_LOGIN: &str = "CLIENT_LOGIN";
+
+/// The longest id in bytes that is remembered. Keycloak's have 36.
+const LONGEST_ID: usize = 256;
 
 /// What a row is told apart by.
 #[derive(Deserialize)]
@@ -82,11 +85,14 @@ impl Poller {
         stop.ended().await;
         self.settle();
         let (realm, events) = (self.api.realm().clone(), self.api.kind().name());
-        if let Some((_, cursor)) = &mut self.state {
-            let start_from = cursor.saved();
+        if let Some((_, cursor)) = &self.state {
+            let start_from = cursor.start_from();
             info!(
                 realm = &*realm,
-                events, start_from, "polling ended, and could go on from here"
+                events,
+                start_from,
+                "polling ended; the lowest start_from of this source's pollers, set as start-from, \
+                 misses nothing, and some events come again"
             );
         }
     }
@@ -115,7 +121,13 @@ impl Poller {
     async fn sweep(&mut self) -> Result<(), Interrupted> {
         let mut request = Some(self.begin().await?);
         while let Some(asked) = request {
-            let Answer { body, clock } = self.api.page(asked).await?;
+            let Answer { body, clock } = match self.api.page(asked).await {
+                Err(PollError::TooLarge { limit }) => {
+                    request = Some(self.fewer(asked, limit)?);
+                    continue;
+                }
+                answer => answer?,
+            };
             request = self.take_page(&body).await?;
             self.settle();
             if let Some((known, _)) = &mut self.state {
@@ -123,6 +135,28 @@ impl Poller {
             }
         }
         Ok(())
+    }
+
+    /// What to ask when the answer was too large.
+    fn fewer(&mut self, asked: Request, limit: usize) -> Result<Request, PollError> {
+        let fewer = self.state.as_mut().and_then(|(_, cursor)| cursor.fewer());
+        let (realm, events) = (&**self.api.realm(), self.api.kind().name());
+        match fewer {
+            Some(fewer) => {
+                debug!(
+                    realm,
+                    events,
+                    max = fewer.max,
+                    "an answer is too large, fewer are asked for"
+                );
+                Ok(fewer)
+            }
+            None => Err(PollError::EventTooLarge {
+                limit,
+                time: asked.date_from,
+                first: asked.first,
+            }),
+        }
     }
 
     /// The first request of a sweep.
@@ -225,7 +259,7 @@ impl Poller {
         }
     }
 
-    /// Moves the saved position behind what has become safe.
+    /// Tells the cursor what has become safe.
     fn settle(&mut self) {
         let Some((_, cursor)) = &mut self.state else {
             return;
@@ -237,7 +271,6 @@ impl Poller {
             }
             !settled
         });
-        cursor.saved();
     }
 }
 
@@ -248,6 +281,9 @@ fn rows<'s>(stamps: &'s [Stamp<'_>]) -> Result<Vec<Row<'s>>, PollError> {
             .as_deref()
             .filter(|id| !id.trim().is_empty())
             .ok_or(PollError::NoIds)?;
+        if id.len() > LONGEST_ID {
+            return Err(PollError::LongId { limit: LONGEST_ID });
+        }
         // Keycloak stamps every event. One without a stamp would sort first.
         Ok(Row {
             id,
@@ -298,6 +334,17 @@ mod tests {
             let stamps = [stamp(r#"{"id":"a","time":5}"#), stamp(json)];
             assert!(matches!(rows(&stamps), Err(PollError::NoIds)), "{json}");
         }
+    }
+
+    #[test]
+    fn an_id_that_would_fill_memory_is_not_remembered() {
+        let json = |length| format!(r#"{{"id":"{}","time":5}}"#, "x".repeat(length));
+        let (longest, longer) = (json(LONGEST_ID), json(LONGEST_ID + 1));
+        assert_eq!(rows(&[stamp(&longest)]).unwrap().len(), 1);
+        assert!(matches!(
+            rows(&[stamp(&longer)]),
+            Err(PollError::LongId { limit: LONGEST_ID })
+        ));
     }
 
     #[test]

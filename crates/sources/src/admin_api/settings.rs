@@ -102,6 +102,7 @@ pub(super) static KEYS: KeyTable = &[
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 const LONGEST_OVERLAP: Duration = Duration::from_secs(60 * 60);
 const LARGEST_PAGE: u32 = 10_000;
+const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 
 /// Where Keycloak is, and as whom to ask it.
 #[derive(Debug, Clone)]
@@ -119,6 +120,8 @@ pub(super) struct Settings {
     pub(super) realms: Vec<String>,
     pub(super) poll_interval: Duration,
     pub(super) page_size: usize,
+    /// In bytes; of an answer that is larger, fewer events are asked for.
+    pub(super) largest_answer: usize,
     /// In milliseconds.
     pub(super) overlap: i64,
     pub(super) start_from: StartFrom,
@@ -152,6 +155,7 @@ impl Settings {
             realms: realms?,
             poll_interval: poll_interval?,
             page_size: page_size?,
+            largest_answer: LARGEST_ANSWER,
             overlap: overlap?,
             start_from: start_from?,
             ignore_own_client: ignore_own_client?,

@@ -27,6 +27,7 @@ fn settings(fake: &Fake) -> Settings {
         realms: vec!["shop".to_owned()],
         poll_interval: Duration::from_millis(5),
         page_size: 4,
+        largest_answer: 32 << 20,
         overlap: 30_000,
         start_from: StartFrom::Earliest,
         ignore_own_client: true,
@@ -330,6 +331,73 @@ async fn polling_pauses_while_there_is_no_room() {
         sorted_ids(&pipeline.collected, 40).await,
         (0..40).collect::<Vec<_>>()
     );
+}
+
+/// A login that takes so many bytes more than others.
+fn large_login(id: i64, time: i64, bytes: usize) -> Value {
+    let mut event = login(id, time);
+    event["details"]["padding"] = "x".repeat(bytes).into();
+    event
+}
+
+#[tokio::test]
+async fn a_page_that_is_too_large_is_read_in_parts() {
+    let fake = Fake::start().await;
+    let first = now() - 5_000;
+    // Any two of them are too large, four within one millisecond.
+    fake.commit((0..6).map(|id| large_login(id, first + id.max(3) * 10, 6_000)));
+    fake.commit(logins(6..30, first + 1_000, 10));
+    let pipeline = start(Settings {
+        largest_answer: 10_000,
+        ..settings(&fake)
+    });
+    assert_eq!(
+        sorted_ids(&pipeline.collected, 30).await,
+        (0..30).collect::<Vec<_>>()
+    );
+    let requests = fake.requests();
+    // The very first request asks for the server's time.
+    let mut asked = requests.iter().skip(1);
+    assert!(
+        asked.any(|request| request.ends_with("max=1")),
+        "{requests:?}"
+    );
+    let grown = asked.any(|request| request.ends_with("max=4"));
+    assert!(grown, "it grows back: {requests:?}");
+    assert_eq!(pipeline.telemetry().bad.get(), 0);
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_large_holds_up_its_own_kind_only() {
+    let fake = Fake::start().await;
+    let first = now() - 5_000;
+    fake.commit([login(1, first), login(2, first + 10)]);
+    fake.commit([large_login(3, first + 20, 20_000), login(4, first + 30)]);
+    let pipeline = start(Settings {
+        largest_answer: 10_000,
+        admin_events: true,
+        ..settings(&fake)
+    });
+    assert_eq!(sorted_ids(&pipeline.collected, 2).await, [1, 2]);
+    let alone = format!("dateFrom={}&direction=asc&first=1&max=1", first + 10);
+    let asked_alone = || {
+        let requests = fake.requests();
+        requests
+            .iter()
+            .filter(|request| request.ends_with(&alone))
+            .count()
+    };
+    while asked_alone() == 0 {
+        fake.asked_again(1).await;
+    }
+    fake.asked_again(20).await;
+    fake.commit_admin([json!({
+        "id": "5", "time": now(), "realmId": "realm-id", "operationType": "UPDATE",
+        "resourceType": "USER", "resourcePath": "users/77",
+    })]);
+    assert_eq!(sorted_ids(&pipeline.collected, 3).await, [1, 2, 5]);
+    assert_eq!(asked_alone(), 1, "it is tried again slowly");
+    assert!(pipeline.stopped().await.is_success());
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 use super::*;
-use kete_socketio::Excerpt;
+use kete_socketio::{Excerpt, Options, connect_over};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const PEER: &str = "http://h:3000 namespace /admin";
 
@@ -192,4 +193,38 @@ fn a_server_that_hangs_up_on_a_barrier_leads_to_the_advice_to_choose_another() {
         "http://h: the connection ended without a WebSocket close when it was asked for a barrier \
          (engine-ping); if that happens again, check barrier: engine-ping is for netty-socketio only"
     );
+}
+
+/// What a server's redirect to this place leads to.
+async fn redirected(location: &str) -> String {
+    let mut options = Options::new("http://h:3000".parse().unwrap());
+    options.query = vec![("token".to_owned(), "hunter2".to_owned())];
+    let (client, mut server) = tokio::io::duplex(4096);
+    let answer = async {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            assert_ne!(server.read_buf(&mut request).await.unwrap(), 0);
+        }
+        let body = format!("Redirecting to {location}");
+        let length = body.len();
+        let head = format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\n");
+        let answer = format!("{head}Content-Length: {length}\r\n\r\n{body}");
+        server.write_all(answer.as_bytes()).await.unwrap();
+    };
+    let (connected, ()) = tokio::join!(connect_over(client, &options), answer);
+    connecting("http://h:3000", &connected.unwrap_err()).message
+}
+
+#[tokio::test]
+async fn a_redirect_names_the_url_to_set_and_no_secret() {
+    assert_eq!(
+        redirected("https://b.test/socket.io/?EIO=4&token=hunter2").await,
+        "http://h:3000: HTTP 302 Found instead of a WebSocket: use the address that it redirects \
+         to, https://b.test/socket.io/; it said: Redirecting to \
+         https://b.test/socket.io/?EIO=4&token=…; set destination.url to https://b.test"
+    );
+    let login = redirected("/login?next=hunter2").await;
+    assert!(login.contains("http://h:3000/login; "), "{login}");
+    assert!(login.ends_with("check path, then check url"), "{login}");
+    assert!(!login.contains("hunter2"), "{login}");
 }

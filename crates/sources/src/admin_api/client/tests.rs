@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::admin_api::settings::Keycloak;
 
+const LARGEST: usize = 4096;
 const REQUEST: Request = Request {
     date_from: 1_795_223_730_447,
     first: 3,
@@ -57,7 +58,8 @@ fn api(url: &Url, kind: EventKind) -> AdminApi {
     };
     let access = Arc::new(Access::new(&keycloak).unwrap());
     let tokens = access.tokens("shop");
-    AdminApi::new(access, tokens, Arc::new(Semaphore::new(1)), "shop", kind)
+    let requests = Arc::new(Semaphore::new(1));
+    AdminApi::new(access, tokens, requests, ("shop", kind), LARGEST)
 }
 
 async fn failure(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> PollError {
@@ -150,15 +152,10 @@ async fn a_refusal_repeats_the_beginning_of_what_keycloak_said() {
 
 #[tokio::test]
 async fn an_answer_of_any_size_is_not_held_in_memory() {
-    let large = "x".repeat(LARGEST_ANSWER + 1);
+    let large = "x".repeat(LARGEST + 1);
     let error = failure(200, &[], &large).await;
     assert!(
-        matches!(
-            error,
-            PollError::TooLarge {
-                limit: LARGEST_ANSWER
-            }
-        ),
+        matches!(error, PollError::TooLarge { limit: LARGEST }),
         "{error}"
     );
 }

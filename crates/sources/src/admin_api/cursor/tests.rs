@@ -27,6 +27,8 @@ struct Store {
     now: i64,
     events: Vec<Stored>,
     deleted_at: Option<i64>,
+    /// The most bytes of an answer; without it, there is no bound.
+    largest: Option<i64>,
 }
 
 impl Store {
@@ -63,6 +65,12 @@ impl Store {
             .collect()
     }
 
+    /// Whether these rows are more than an answer may have. Every row has 1 to 5 bytes.
+    fn is_too_large(&self, rows: &[&Stored]) -> bool {
+        let bytes: i64 = rows.iter().map(|event| event.stamp % 5 + 1).sum();
+        self.largest.is_some_and(|largest| bytes > largest)
+    }
+
     /// The server's time as a client knows it: whole seconds, and never late.
     fn date(&self) -> i64 {
         self.now / 1_000 * 1_000
@@ -82,6 +90,10 @@ fn poll(
         while let Some(asked) = request {
             store.now += per_request;
             let rows = store.rows(asked);
+            if store.is_too_large(&rows) {
+                request = Some(cursor.fewer().expect("one row always fits"));
+                continue;
+            }
             let row = |event: &&Stored| (event.id.clone(), event.stamp);
             let rows: Vec<(String, i64)> = rows.iter().map(row).collect();
             let borrowed: Vec<Row<'_>> = rows
@@ -118,6 +130,12 @@ fn all_once(store: &Store) -> BTreeMap<String, usize> {
         .iter()
         .map(|event| (event.id.clone(), 1))
         .collect()
+}
+
+/// A cursor as a run with `start-from` set to the advice has it.
+fn next_run(cursor: &Cursor) -> Cursor {
+    let position = cursor.start_from();
+    Cursor::new(position, OVERLAP, PAGE).not_before(position)
 }
 
 fn row(id: &str, time: i64) -> Row<'_> {
@@ -227,7 +245,7 @@ fn a_stamp_from_the_future_does_not_move_the_window() {
     assert_eq!(cursor.page(&[future]).fresh, [0]);
     assert_eq!(cursor.begin(102_000).date_from, 95_000);
     assert_eq!(cursor.page(&[row("now", 101_000), future]).fresh, [0]);
-    assert_eq!(cursor.saved(), 102_000);
+    assert_eq!(cursor.start_from(), 102_000 - OVERLAP);
     // An hour later it is still known, and forgotten only when it cannot come again.
     cursor.begin(3_701_000);
     assert_eq!(cursor.page(&[future, row("then", 3_701_000)]).fresh, [1]);
@@ -237,7 +255,7 @@ fn a_stamp_from_the_future_does_not_move_the_window() {
 }
 
 #[test]
-fn the_saved_position_stays_behind_what_is_not_safe() {
+fn a_next_run_starts_an_overlap_before_what_is_not_safe() {
     let mut cursor = Cursor::new(1_000, OVERLAP, PAGE);
     cursor.begin(100_000);
     cursor.page(&[row("a", 10_000), row("b", 20_000)]);
@@ -245,18 +263,76 @@ fn the_saved_position_stays_behind_what_is_not_safe() {
     cursor.begin(100_000);
     cursor.page(&[row("c", 30_000)]);
     let second = cursor.hand_over(30_000);
-    assert_eq!(cursor.saved(), 10_000);
+    assert_eq!(cursor.start_from(), 10_000 - OVERLAP);
     cursor.settled(second);
-    assert_eq!(cursor.saved(), 10_000);
+    assert_eq!(cursor.start_from(), 10_000 - OVERLAP);
     cursor.settled(first);
-    assert_eq!(cursor.saved(), 30_000);
+    assert_eq!(cursor.start_from(), 30_000 - OVERLAP);
     let late = cursor.hand_over(26_000);
     assert_eq!(
-        cursor.saved(),
-        30_000,
-        "it never moves back; the overlap covers what is late"
+        cursor.start_from(),
+        26_000 - OVERLAP,
+        "a late row counts although what came after it is safe"
     );
     cursor.settled(late);
+    assert_eq!(cursor.start_from(), 30_000 - OVERLAP);
+}
+
+#[test]
+fn a_next_run_starts_neither_before_1970_nor_before_what_is_wanted() {
+    assert_eq!(Cursor::new(1_000, OVERLAP, PAGE).start_from(), 0);
+    let wanted = Cursor::new(100_000, OVERLAP, PAGE).not_before(98_000);
+    assert_eq!(wanted.start_from(), 98_000);
+}
+
+#[test]
+fn a_next_run_finds_the_late_row_that_was_not_safe_and_the_one_still_to_come() {
+    let mut store = Store {
+        now: START,
+        ..Store::default()
+    };
+    store.add(START + 10_000, 0);
+    store.add(START + 9_000, 2_500);
+    store.add(START + 8_500, 4_900);
+    let mut cursor = Cursor::new(START, OVERLAP, PAGE);
+    let handed = poll(&mut cursor, &mut store, START + 13_000, 0);
+    let [(first, _), (_unsafe, late)] = &handed[..] else {
+        panic!("{handed:?}")
+    };
+    assert_eq!(late, &["event-1"]);
+    cursor.settled(*first);
+    let mut next = next_run(&cursor);
+    let found = counts(&poll(&mut next, &mut store, START + 20_000, 0));
+    assert!(
+        found.contains_key("event-1") && found.contains_key("event-2"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_page_that_is_too_large_is_halved_down_to_one_row_and_grows_again() {
+    let mut cursor = Cursor::new(0, OVERLAP, 5);
+    let asked = cursor.begin(100_000);
+    let with = |max| Some(Request { max, ..asked });
+    assert_eq!(cursor.fewer(), with(2));
+    assert_eq!(cursor.fewer(), with(1));
+    assert_eq!(cursor.fewer(), None);
+    assert_eq!(
+        cursor.begin(100_000).max,
+        1,
+        "a row that is too large is asked for alone"
+    );
+    let page = cursor.page(&[row("a", 10)]);
+    let next = Request {
+        date_from: 10,
+        first: 0,
+        max: 2,
+    };
+    assert_eq!(page.next, Some(next), "one row of one is a full page");
+    let page = cursor.page(&[row("a", 10), row("b", 20)]);
+    assert_eq!(page.next.map(|next| next.max), Some(4));
+    assert_eq!(cursor.page(&[row("b", 20)]).next, None);
+    assert_eq!(cursor.begin(100_000).max, 5);
 }
 
 #[test]
@@ -354,18 +430,20 @@ proptest! {
         bursts in bursts(),
         ahead in proptest::option::of(0_i64..30_000),
         per_request in 0_i64..900,
+        largest in proptest::option::of(5_i64..12),
     ) {
-        let mut store = store_of(&bursts);
+        let mut store = Store { largest, ..store_of(&bursts) };
         if let Some(offset) = ahead {
             store.add_stamped(START + offset + 3_600_000, START + offset);
         }
         let mut cursor = Cursor::new(START, OVERLAP, PAGE);
-        let handed = poll(&mut cursor, &mut store, START + 80_000, per_request);
+        // Long enough for a second sweep, even where every row takes two requests.
+        let handed = poll(&mut cursor, &mut store, START + 300_000, per_request);
         prop_assert_eq!(counts(&handed), all_once(&store));
     }
 
     #[test]
-    fn a_restart_from_the_saved_position_loses_nothing(
+    fn a_next_run_from_the_advised_time_loses_nothing(
         bursts in bursts(),
         restart in 0_i64..40_000,
         unsettled in proptest::collection::vec(any::<bool>(), 64),
@@ -378,12 +456,10 @@ proptest! {
         for (index, (ticket, ids)) in before.into_iter().enumerate() {
             if !unsettled[index % unsettled.len()] {
                 cursor.settled(ticket);
-                // Moves on with every settlement, and must not move too far at any of them.
-                cursor.saved();
                 safe.push((ticket, ids));
             }
         }
-        let mut second = Cursor::new(cursor.saved(), OVERLAP, PAGE);
+        let mut second = next_run(&cursor);
         safe.extend(poll(&mut second, &mut store, START + 90_000, per_request));
         let counts = counts(&safe);
         for event in &store.events {
