@@ -92,7 +92,7 @@ impl Diagnostic {
 
     /// Says what was found. Not for secrets; a password within a URL is masked.
     pub fn value(mut self, value: &str) -> Diagnostic {
-        self.value = Some(mask_user_info(value));
+        self.value = Some(mask_query(&mask_user_info(value)));
         self
     }
 
@@ -267,6 +267,22 @@ fn mask_user_info(value: &str) -> String {
     }
 }
 
+/// Hides the query of what looks like an address: tokens stand there, and the address may be the
+/// very thing that is wrong. It looks like one with a slash before `?` and `name=` after it.
+fn mask_query(value: &str) -> String {
+    let Some((address, query)) = value.split_once('?') else {
+        return value.to_owned();
+    };
+    let name = query.split('=').next().unwrap_or_default();
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let is_query = query.contains('=') && !name.is_empty() && name.bytes().all(is_name);
+    if is_query && address.contains('/') {
+        format!("{address}?{HIDDEN}")
+    } else {
+        value.to_owned()
+    }
+}
+
 fn shortened(value: &str) -> String {
     match value.char_indices().nth(SHOWN_CHARACTERS) {
         Some((end, _)) => format!("{}…", printable(&value[..end])),
@@ -356,6 +372,24 @@ mod tests {
             ("https://joe:pa/ss@host/x", "https://(hidden)@host/x"),
             ("https://host/x", "https://host/x"),
             ("joe@host", "joe@host"),
+        ] {
+            let diagnostic = Diagnostic::error("x", "m").value(value);
+            assert_eq!(diagnostic.value.as_deref(), Some(shown));
+        }
+    }
+
+    #[test]
+    fn the_query_of_an_address_is_masked_and_other_text_is_not() {
+        for (value, shown) in [
+            ("ftp://h/?token=T77", "ftp://h/?(hidden)"),
+            ("localhost/?token=T77&a=b", "localhost/?(hidden)"),
+            (
+                "http://u:p@h:99999/x?token=T77",
+                "http://(hidden)@h:99999/x?(hidden)",
+            ),
+            ("glob:user-?=x", "glob:user-?=x"),
+            ("really?", "really?"),
+            ("http://h/?", "http://h/?"),
         ] {
             let diagnostic = Diagnostic::error("x", "m").value(value);
             assert_eq!(diagnostic.value.as_deref(), Some(shown));

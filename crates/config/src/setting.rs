@@ -124,7 +124,8 @@ impl Setting for Url {
 
     fn parse(text: &str) -> Result<Url, String> {
         match Url::parse(text) {
-            Ok(url) if url.has_host() => Ok(url),
+            // One slash is read as two by the standard, and is a slip all the same.
+            Ok(url) if url.has_host() && text.contains("://") => Ok(url),
             // `localhost:8080` is a URL too, of the scheme `localhost`.
             Ok(_) | Err(url::ParseError::RelativeUrlWithoutBase) => {
                 let scheme = "it does not begin with a scheme, // and a host";
@@ -302,7 +303,14 @@ mod tests {
         assert_eq!(Url::parse("wss://h:1/x").map(|url| url.port()), Ok(Some(1)));
         let hint = "it does not begin with a scheme, // and a host\nwrite http:// or https:// \
                     before the host";
-        for text in ["localhost:3000", "localhost", "/x", "data:x", "unix:/x"] {
+        for text in [
+            "localhost:3000",
+            "localhost",
+            "/x",
+            "data:x",
+            "unix:/x",
+            "http:/h/x",
+        ] {
             assert_eq!(why::<Url>(text).as_deref(), Some(hint), "{text}");
         }
         assert_eq!(
