@@ -11,6 +11,7 @@ use kete_config::Diagnostics;
 use kete_event::{Event, Metadata};
 use kete_pipeline::EventFailure;
 use kete_routes::Decision;
+use kete_sources::CheckedSource;
 use serde::Serialize;
 
 use crate::assemble::{self, Assembled, CheckedRoute, Configuration, Needs};
@@ -109,9 +110,20 @@ fn explain_all(configuration: &Configuration, format: Format) -> io::Result<Exit
     Ok(exit)
 }
 
+/// The one source that gives realm names to events without one. With several of them nobody can
+/// say which one an event would come from.
+fn naming_source(configuration: &Configuration) -> Option<&CheckedSource> {
+    let sources = configuration.sources.iter().map(|shown| &shown.source);
+    let mut naming = sources.filter(|source| !source.realm_names.is_empty());
+    naming.next().filter(|_| naming.next().is_none())
+}
+
 /// Does with the event what intake does, and asks every route.
 fn explain_one(line: u64, json: &[u8], configuration: &Configuration) -> Result<Explained, String> {
     let mut event = Event::parse(json).map_err(|error| in_its_line(json, error.to_string()))?;
+    if let Some(source) = naming_source(configuration) {
+        source.realm_names.fill_in(&mut event, &source.name);
+    }
     event.redact();
     let id_derived = event.derive_id();
     let metadata = event.metadata();

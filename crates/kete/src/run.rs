@@ -208,6 +208,9 @@ fn conclude(report: &Report) -> Exit {
     if let Some(failure) = &report.failed_source {
         error!("{failure}");
     }
+    if report.failed_lane {
+        error!("a route ended by a mistake of kete's own; start it again");
+    }
     for (route, lag) in &report.undelivered {
         let kept = if report.durable { "kept" } else { "lost" };
         warn!(
@@ -225,6 +228,7 @@ fn conclude(report: &Report) -> Exit {
         dead_letters_lost = report.dead_letters_lost,
         dropped = report.dropped,
         bad = report.bad,
+        unrouted = report.unrouted,
         "kete ends"
     );
     if report.is_success() {

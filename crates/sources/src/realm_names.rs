@@ -23,7 +23,7 @@ pub(crate) static REALM_NAMES: MapKey = MapKey::new(
 
 /// Fills in realm names.
 #[derive(Debug, Default)]
-pub(crate) struct RealmNames {
+pub struct RealmNames {
     default: Option<String>,
     by_id: HashMap<String, String>,
     /// Whether it was said that events come without a realm.
@@ -43,9 +43,15 @@ impl RealmNames {
         }
     }
 
+    /// Whether it has no name to give.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.default.is_none() && self.by_id.is_empty()
+    }
+
     /// Names the realm of an event, and the realm of the administrator, where that is missing.
     /// Says once that an event of this source has no realm at all, for no route takes it then.
-    pub(crate) fn fill_in<'e>(&'e self, event: &mut Event<'e>, source: &str) {
+    pub fn fill_in<'e>(&'e self, event: &mut Event<'e>, source: &str) {
         if is_missing(event.realm_name.as_deref()) {
             let known = self
                 .by_id(event.realm_id.as_deref())

@@ -4,10 +4,11 @@
 //! looked at; only a source whose section is right gets a plan.
 
 use kete_config::{
-    Diagnostic, Diagnostics, Key, KeyTable, Scope, Setting, Settings, code, nearest,
+    AnyKey, Diagnostic, Diagnostics, Key, KeyTable, Scope, Setting, Settings, code, nearest,
 };
 use kete_pipeline::{SourceKind, SourcePlan, SourceSection};
 
+use crate::realm_names::{REALM, RealmNames};
 use crate::{KEYCLOAK_KEYS, admin_api, stdin, webhook};
 
 /// Where the sources stand.
@@ -63,6 +64,8 @@ pub struct CheckedSource {
     pub finite: bool,
     /// Whether events that were taken before are to be dropped.
     pub drops_repeats: bool,
+    /// The realm names that it gives to events without one, as far as they are in its settings.
+    pub realm_names: RealmNames,
 }
 
 /// Reads and checks `kete.sources.*` and `kete.keycloak.*`. Settings of Keycloak without any
@@ -116,8 +119,18 @@ fn plan(name: &str, kind: Option<&'static SourceKind>, scope: &Scope<'_>) -> Opt
         kind,
         finite: plan.finite(),
         drops_repeats: REPEATING.contains(&kind.name),
+        realm_names: realm_names(kind, scope),
         plan,
     })
+}
+
+/// The realm names of a kind that has such settings.
+fn realm_names(kind: &SourceKind, scope: &Scope<'_>) -> RealmNames {
+    if kind.keys.iter().any(|key| key.name() == REALM.name()) {
+        RealmNames::read(scope)
+    } else {
+        RealmNames::default()
+    }
 }
 
 fn find(name: &str) -> Option<&'static SourceKind> {

@@ -60,6 +60,30 @@ fn good_events_alone_end_with_0_and_no_source_is_needed() {
 }
 
 #[test]
+fn the_realm_names_of_the_source_count_as_they_do_in_a_run() {
+    let event = b"{\"id\":\"1\",\"time\":1,\"type\":\"LOGIN\",\"realmId\":\"r-1\"}\n";
+    let explained = |names: &[&str]| {
+        let mut settings = ROUTES.to_vec();
+        settings.push("kete.sources.in.kind=stdin");
+        settings.extend(names);
+        run_to_end(&mut with_settings("explain", &settings), event).stdout
+    };
+    let named = explained(&["kete.sources.in.realm-names.r-1=demo"]);
+    assert!(named.contains("event name keycloak:login\n"), "{named}");
+    let named = explained(&["kete.sources.in.realm=demo"]);
+    assert!(named.contains("event name keycloak:login\n"), "{named}");
+    let nameless = explained(&[]);
+    assert!(!nameless.contains("event name"), "{nameless}");
+    // Two sources that name realms: nobody knows from which of them the event would come.
+    let unknown = explained(&[
+        "kete.sources.in.realm=demo",
+        "kete.sources.hook.kind=webhook",
+        "kete.sources.hook.realm=other",
+    ]);
+    assert!(!unknown.contains("event name"), "{unknown}");
+}
+
+#[test]
 fn a_wrong_configuration_is_refused() {
     let ended = run_to_end(
         &mut with_settings("explain", &["kete.routes.a.enabled=false"]),
