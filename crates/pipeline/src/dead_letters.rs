@@ -61,6 +61,17 @@ pub enum DeadLetterError {
         /// The bound.
         limit: u64,
     },
+    /// The directory of the file is not there.
+    #[error(
+        "{path}: the directory {directory} does not exist; create it, writable for kete, or choose \
+         another path"
+    )]
+    NoDirectory {
+        /// The file.
+        path: PathBuf,
+        /// Its directory.
+        directory: PathBuf,
+    },
     /// The file could not be opened or written.
     #[error("{path}: {error}")]
     Io {
@@ -224,4 +235,27 @@ fn line(letter: &DeadLetter) -> Result<Vec<u8>, DeadLetterError> {
     let mut bytes = serde_json::to_vec(&line).map_err(|_| DeadLetterError::NotJson)?;
     bytes.push(b'\n');
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_is_missing_is_named() {
+        let path = Path::new("/nowhere-at-all/dead.ndjson");
+        let error = DeadLetters::open(path, 100).unwrap_err().to_string();
+        let expected = "/nowhere-at-all/dead.ndjson: the directory /nowhere-at-all does not \
+                        exist; create it, writable for kete, or choose another path";
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn a_directory_in_place_of_the_file_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(
+            DeadLetters::open(folder.path(), 100),
+            Err(DeadLetterError::Io { .. })
+        ));
+    }
 }
