@@ -113,6 +113,13 @@ impl DeadLetters {
     ///
     /// The file cannot be opened, or is not a plain file.
     pub fn open(path: &Path, limit: u64) -> Result<DeadLetters, DeadLetterError> {
+        if let Some(directory) = path.parent()
+            && !directory.as_os_str().is_empty()
+            && !directory.exists()
+        {
+            let (path, directory) = (path.to_owned(), directory.to_owned());
+            return Err(DeadLetterError::NoDirectory { path, directory });
+        }
         let store = Store::open(path, limit).map_err(|error| DeadLetterError::Io {
             path: path.to_owned(),
             error,
