@@ -22,7 +22,7 @@ use super::window::Ordinal;
 use crate::router::{RouterEntry, Table};
 use crate::{
     CLOSE_DEADLINE, ConnectFailure, Connection, ConnectionEvent, DeadLetter, DeadLetterError,
-    DeadLetters, Destination, Link,
+    DeadLetters, Destination, FailureReason, Link,
 };
 
 /// How many reports of connections are taken before the lane looks at everything else.
@@ -243,7 +243,10 @@ impl Lane {
         .inc();
         let (route, reason) = (&*self.entry.name, doomed.reason.as_str());
         let (id, size) = (&*doomed.record.header.event_id, doomed.record.body.len());
-        let (detail, attempts) = (&*doomed.detail, doomed.attempts);
+        // What a receiver says of an event it refuses may repeat the event: that goes into the
+        // file of dead letters only.
+        let ours = doomed.reason != FailureReason::Refused;
+        let (detail, attempts) = (ours.then_some(&*doomed.detail), doomed.attempts);
         warn!(
             route,
             id, reason, detail, attempts, size, kept, "event given up"
