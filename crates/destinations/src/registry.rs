@@ -65,7 +65,10 @@ impl Setting for Kind {
 /// that the diagnostics say what is wrong.
 #[must_use]
 pub fn check_destination(section: &DestinationSection<'_>) -> Option<Box<dyn DestinationPlan>> {
-    let Kind(name) = section.scope.read(&KIND)?;
+    let Some(Kind(name)) = section.scope.read(&KIND) else {
+        check_keys_of_no_kind(section);
+        return None;
+    };
     let Some(kind) = KINDS.iter().find(|kind| kind.name == name) else {
         reject_kind(section, &name);
         return None;
@@ -75,6 +78,14 @@ pub fn check_destination(section: &DestinationSection<'_>) -> Option<Box<dyn Des
         .scope
         .check_unknown(&[kind.keys, LANE_KEYS, DESTINATION_KEYS]);
     plan
+}
+
+/// Without a kind, only keys that no kind has can be judged: one of them may be the misspelt
+/// `kind` itself.
+fn check_keys_of_no_kind(section: &DestinationSection<'_>) {
+    let mut tables = vec![DESTINATION_KEYS, LANE_KEYS];
+    tables.extend(KINDS.iter().map(|kind| kind.keys));
+    section.scope.check_unknown(&tables);
 }
 
 fn reject_kind(section: &DestinationSection<'_>, name: &str) {

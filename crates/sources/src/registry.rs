@@ -96,7 +96,13 @@ fn check_source(
     diagnostics: &Diagnostics,
 ) -> Option<CheckedSource> {
     let scope = settings.scope(&format!("{SECTION}.{name}"), diagnostics);
-    let KindName(wanted) = scope.read(&KIND)?;
+    let Some(KindName(wanted)) = scope.read(&KIND) else {
+        // Only keys that no kind has can be judged: one may be the misspelt `kind` itself.
+        let mut tables = vec![SOURCE_KEYS];
+        tables.extend(KINDS.iter().map(|kind| kind.keys));
+        scope.check_unknown(&tables);
+        return None;
+    };
     let kind = find(&wanted);
     match kind {
         Some(kind) => scope.check_unknown(&[SOURCE_KEYS, kind.keys]),
