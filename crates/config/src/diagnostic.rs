@@ -96,6 +96,13 @@ impl Diagnostic {
         self
     }
 
+    /// Says what was found where an address is expected. Who logs in and what is asked for are
+    /// hidden even if the value is no address at all.
+    pub fn address_value(mut self, value: &str) -> Diagnostic {
+        self.value = Some(mask_address(value));
+        self
+    }
+
     /// Says that a value was found which must not be shown.
     pub fn hidden_value(mut self) -> Diagnostic {
         self.value = Some(HIDDEN.to_owned());
@@ -268,18 +275,39 @@ fn mask_user_info(value: &str) -> String {
 }
 
 /// Hides the query of what looks like an address: tokens stand there, and the address may be the
-/// very thing that is wrong. It looks like one with a slash before `?` and `name=` after it.
+/// very thing that is wrong. It looks like one with `://` before `?`, or with a slash or a colon
+/// before it and `name=` after it.
 fn mask_query(value: &str) -> String {
+    if value.contains("://") {
+        return mask_from_query(value);
+    }
     let Some((address, query)) = value.split_once('?') else {
         return value.to_owned();
     };
     let name = query.split('=').next().unwrap_or_default();
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.%[]~+".contains(&byte);
     let is_query = query.contains('=') && !name.is_empty() && name.bytes().all(is_name);
-    if is_query && address.contains('/') {
-        format!("{address}?{HIDDEN}")
+    if is_query && address.contains(['/', ':']) {
+        mask_from_query(value)
     } else {
         value.to_owned()
+    }
+}
+
+/// Hides all that may be secret in a text that stands where an address is expected.
+fn mask_address(value: &str) -> String {
+    let masked = match value.rfind('@') {
+        Some(end) if !value.contains("://") => format!("{HIDDEN}{}", &value[end..]),
+        _ => mask_user_info(value),
+    };
+    mask_from_query(&masked)
+}
+
+/// Hides what follows the first `?` or `#`, if anything does.
+fn mask_from_query(value: &str) -> String {
+    match value.find(['?', '#']) {
+        Some(mark) if mark + 1 < value.len() => format!("{}{HIDDEN}", &value[..=mark]),
+        _ => value.to_owned(),
     }
 }
 
@@ -383,6 +411,10 @@ mod tests {
         for (value, shown) in [
             ("ftp://h/?token=T77", "ftp://h/?(hidden)"),
             ("localhost/?token=T77&a=b", "localhost/?(hidden)"),
+            ("ftp:h?token=T77", "ftp:h?(hidden)"),
+            ("localhost:3000?to%6ben[]=T77", "localhost:3000?(hidden)"),
+            ("http://h/?T77", "http://h/?(hidden)"),
+            ("http://h/#token=T77", "http://h/#(hidden)"),
             (
                 "http://u:p@h:99999/x?token=T77",
                 "http://(hidden)@h:99999/x?(hidden)",
@@ -392,6 +424,20 @@ mod tests {
             ("http://h/?", "http://h/?"),
         ] {
             let diagnostic = Diagnostic::error("x", "m").value(value);
+            assert_eq!(diagnostic.value.as_deref(), Some(shown));
+        }
+    }
+
+    #[test]
+    fn where_an_address_is_expected_nothing_secret_is_shown_whatever_stands_there() {
+        for (value, shown) in [
+            ("http:/joe:pass@h/?T77", "(hidden)@h/?(hidden)"),
+            ("joe:pass@h:3000", "(hidden)@h:3000"),
+            ("http://joe:pa?ss@h/#T77", "http://(hidden)@h/#(hidden)"),
+            ("localhost?token=T77", "localhost?(hidden)"),
+            ("localhost:3000", "localhost:3000"),
+        ] {
+            let diagnostic = Diagnostic::error("x", "m").address_value(value);
             assert_eq!(diagnostic.value.as_deref(), Some(shown));
         }
     }

@@ -51,6 +51,20 @@ pub(crate) fn read(
     layer
 }
 
+/// The names of variables that begin with the root and one underscore only, sorted.
+pub(crate) fn near(root: &str, variables: &[(OsString, OsString)]) -> Vec<String> {
+    let ours = shell_prefix(root);
+    let begin = ours.strip_suffix('_').unwrap_or(&ours);
+    let names = variables.iter().filter_map(|(name, _)| name.to_str());
+    let mut near: Vec<String> = names
+        .filter(|name| name.starts_with(begin) && !name.starts_with(&ours))
+        .map(str::to_owned)
+        .collect();
+    near.sort();
+    near.dedup();
+    near
+}
+
 /// The shell form of a key: `APP__MAX_SIZE` for `app.max-size`. `None` if it has none.
 pub fn shell_name(key: &str) -> Option<String> {
     let plain = |segment: &str| {

@@ -84,11 +84,13 @@ impl Loader {
             values.extend(file::read(path, diagnostics));
         }
         values.extend(environment::read(&self.root, &self.variables, diagnostics));
+        let near_variables = environment::near(&self.root, &self.variables);
         for assignment in &self.assignments {
             values.extend(read_assignment(assignment, diagnostics));
         }
         Settings {
             values,
+            near_variables,
             showable: Mutex::default(),
             unknown_keys: UnknownKeys::default(),
         }
@@ -98,6 +100,8 @@ impl Loader {
 /// The merged configuration. Its `Debug` shows names only: a value may be a secret.
 pub struct Settings {
     values: Layer,
+    /// Names of environment variables that are none of ours, and begin as if they were.
+    near_variables: Vec<String>,
     showable: Mutex<Showable>,
     unknown_keys: UnknownKeys,
 }
@@ -106,6 +110,7 @@ pub struct Settings {
 #[derive(Default)]
 struct Showable {
     plain: BTreeSet<String>,
+    addresses: BTreeSet<String>,
     secret: BTreeSet<String>,
 }
 
@@ -170,6 +175,22 @@ impl Settings {
             .min_by_key(|origin| origin.rank())
     }
 
+    pub(crate) fn near_variables(&self) -> &[String] {
+        &self.near_variables
+    }
+
+    /// Remembers that a value was read as an address.
+    pub(crate) fn mark_address(&self, key: &str) {
+        let mut showable = self.showable.lock().unwrap_or_else(PoisonError::into_inner);
+        showable.addresses.insert(key.to_owned());
+    }
+
+    /// Whether a value was read by anybody yet.
+    pub(crate) fn is_read(&self, key: &str) -> bool {
+        let showable = self.showable.lock().unwrap_or_else(PoisonError::into_inner);
+        showable.plain.contains(key) || showable.secret.contains(key)
+    }
+
     /// Remembers that a value was read, and as what. Once a secret, always a secret.
     pub(crate) fn mark_read(&self, key: &str, secret: bool) {
         let mut showable = self.showable.lock().unwrap_or_else(PoisonError::into_inner);
@@ -194,6 +215,8 @@ impl Settings {
         let showable = self.showable.lock().unwrap_or_else(PoisonError::into_inner);
         if showable.secret.contains(key) {
             diagnostic.hidden_value()
+        } else if showable.addresses.contains(key) {
+            diagnostic.address_value(&value.text)
         } else if showable.plain.contains(key) {
             diagnostic.value(&value.text)
         } else {

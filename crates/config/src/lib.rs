@@ -36,6 +36,7 @@ mod scope;
 mod setting;
 mod size;
 mod unknown;
+mod variables;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use duration::SecondsOrDuration;

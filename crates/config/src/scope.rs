@@ -9,6 +9,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::environment::shell_name;
 use crate::key::{AnyKey, Key, KeyTable, MapKey};
 use crate::layers::{Settings, Value, relative};
+use crate::nearest::nearest;
 use crate::origin::Origin;
 use crate::placeholder;
 use crate::setting::Setting;
@@ -48,6 +49,9 @@ impl<'s> Scope<'s> {
         match written {
             Some(value) if !(value.text.is_empty() && T::BLANK_IS_ABSENT) => {
                 self.settings.mark_read(&name, key.secret());
+                if T::IS_ADDRESS {
+                    self.settings.mark_address(&name);
+                }
                 self.parse(key, &name, &value.text, &value.origin)
             }
             _ => match AnyKey::default(key) {
@@ -221,10 +225,26 @@ impl<'s> Scope<'s> {
             }
             (None, None) => "this key is required and not set".to_owned(),
         };
-        let help = format!("expected {}: {}", T::EXPECTED, key.doc());
+        let mut help = format!("expected {}: {}", T::EXPECTED, key.doc());
+        if let Some(misspelt) = self.misspelt(name) {
+            help.push_str(&format!("\n{misspelt} is set: is that what was meant?"));
+        }
         let diagnostic = Diagnostic::error(code::MISSING_KEY, message).help(help);
         self.diagnostics
             .push(self.settings.locate(diagnostic, name));
+    }
+
+    /// The key beside an absent one that may be the same with a slip. One that has been read is
+    /// right already.
+    fn misspelt(&self, absent: &str) -> Option<String> {
+        let (section, word) = absent.rsplit_once('.')?;
+        let siblings = self.settings.below(section).filter_map(|(key, _)| {
+            let sibling = relative(section, key)?;
+            (!sibling.contains('.') && sibling != word && !self.settings.is_read(key))
+                .then_some(sibling)
+        });
+        let found = nearest(word, siblings)?;
+        Some(format!("{section}.{found}"))
     }
 }
 

@@ -25,6 +25,10 @@ pub trait Setting: Sized {
     /// everything that a blank text cannot be.
     const BLANK_IS_ABSENT: bool = false;
 
+    /// Whether the value is an address, in which a password or a token may stand. Messages show
+    /// such a value without them.
+    const IS_ADDRESS: bool = false;
+
     /// Reads a value that has no white space around it.
     ///
     /// # Errors
@@ -121,11 +125,15 @@ pub(crate) fn is_digits(text: &str) -> bool {
 impl Setting for Url {
     const EXPECTED: &'static str = "a URL such as https://host:8080/";
     const BLANK_IS_ABSENT: bool = true;
+    const IS_ADDRESS: bool = true;
 
     fn parse(text: &str) -> Result<Url, String> {
         match Url::parse(text) {
             // One slash is read as two by the standard, and is a slip all the same.
-            Ok(url) if url.has_host() && text.contains("://") => Ok(url),
+            Ok(url) if url.has_host() && has_two_slashes(text) => Ok(url),
+            Ok(url) if url.has_host() => Err(
+                "two slashes belong between the scheme and the host\nwrite http://host".to_owned(),
+            ),
             // `localhost:8080` is a URL too, of the scheme `localhost`.
             Ok(_) | Err(url::ParseError::RelativeUrlWithoutBase) => {
                 let scheme = "it does not begin with a scheme, // and a host";
@@ -136,6 +144,12 @@ impl Setting for Url {
             Err(error) => Err(format!("it cannot be read: {error}")),
         }
     }
+}
+
+/// Whether two slashes follow the first colon; in the query there may be others.
+fn has_two_slashes(text: &str) -> bool {
+    text.split_once(':')
+        .is_some_and(|(_, rest)| rest.starts_with("//"))
 }
 
 /// An IP address with a port. A name is refused, because it would have to be looked up.
@@ -303,15 +317,12 @@ mod tests {
         assert_eq!(Url::parse("wss://h:1/x").map(|url| url.port()), Ok(Some(1)));
         let hint = "it does not begin with a scheme, // and a host\nwrite http:// or https:// \
                     before the host";
-        for text in [
-            "localhost:3000",
-            "localhost",
-            "/x",
-            "data:x",
-            "unix:/x",
-            "http:/h/x",
-        ] {
+        for text in ["localhost:3000", "localhost", "/x", "data:x", "unix:/x"] {
             assert_eq!(why::<Url>(text).as_deref(), Some(hint), "{text}");
+        }
+        for text in ["http:/h/x", "http:h", "http:/h/?to=http://other"] {
+            let problem = "two slashes belong between the scheme and the host\nwrite http://host";
+            assert_eq!(why::<Url>(text).as_deref(), Some(problem), "{text}");
         }
         assert_eq!(
             why::<Url>("http://h:99999").as_deref(),

@@ -110,6 +110,11 @@ impl Known {
         deeper.any(|mount| mount.relative(key).is_some())
     }
 
+    /// Every key that can be set.
+    pub(crate) fn patterns(&self) -> Vec<Vec<Part<'_>>> {
+        self.declared(|status| matches!(status, Status::Active))
+    }
+
     /// The names of all declarations of the wanted kinds, each with its section.
     fn declared(&self, wanted: fn(&Status) -> bool) -> Vec<Vec<Part<'_>>> {
         let mut patterns = Vec::new();
@@ -208,7 +213,7 @@ struct Check<'a> {
 
 impl<'a> Check<'a> {
     fn new(settings: &'a Settings, known: &'a Known) -> Check<'a> {
-        let patterns = known.declared(|status| matches!(status, Status::Active));
+        let patterns = known.patterns();
         let below_sections = known.declared(|status| !matches!(status, Status::Unused(_)));
         Check {
             settings,

@@ -308,3 +308,39 @@ fn without_any_table_every_key_is_unknown_and_none_is_suggested() {
         "error[unknown-key]: --set: app.port\n  there is no such key\n"
     );
 }
+
+#[test]
+fn a_missing_key_names_the_one_beside_it_that_may_be_misspelt() {
+    static SCHEME: Key<String> = Key::required("kind", "the kind");
+    static KIN: Key<String> = Key::optional("kin", "another key");
+    let help = |assignments: &[&str]| {
+        let settings = load(assignments);
+        let diagnostics = Diagnostics::new();
+        let scope = settings.scope("app", &diagnostics);
+        let _ = (scope.read(&KIN), scope.read(&SCHEME));
+        diagnostics.into_vec().remove(0).help.unwrap()
+    };
+    assert_eq!(
+        help(&["app.kidn=x"]),
+        "expected text: the kind\napp.kidn is set: is that what was meant?"
+    );
+    // A key that means something else, and keys that are too far away or too deep.
+    for other in ["app.kin=x", "app.name=x", "app.kidn.x=x", "app2.kidn=x"] {
+        assert_eq!(help(&[other]), "expected text: the kind", "{other}");
+    }
+}
+
+#[test]
+fn a_wrong_address_is_shown_without_what_may_be_secret() {
+    static URL: Key<url::Url> = Key::optional("url", "the address");
+    for (value, shown) in [
+        ("localhost?token=T77", "localhost?(hidden)"),
+        ("http:/u:T77@h/?T77", "(hidden)@h/?(hidden)"),
+    ] {
+        let settings = load(&[&format!("app.url={value}")]);
+        let diagnostics = Diagnostics::new();
+        assert_eq!(settings.scope("app", &diagnostics).read(&URL), None);
+        assert!(!diagnostics.to_string().contains("T77"), "{diagnostics}");
+        assert_eq!(diagnostics.into_vec()[0].value.as_deref(), Some(shown));
+    }
+}

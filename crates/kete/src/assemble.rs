@@ -5,6 +5,7 @@
 //! right in every part comes out of here.
 
 mod keys;
+mod listeners;
 mod routes;
 mod shown;
 mod sources;
@@ -83,6 +84,7 @@ pub(crate) fn configuration(
 
 /// Checks settings.
 fn assemble(settings: &mut Settings, needs: Needs, diagnostics: &Diagnostics) -> Assembled {
+    keys::judge_variables(settings, diagnostics);
     if settings.keys().next().is_none() {
         if !diagnostics.has_errors() {
             diagnostics.push(nothing_configured());
@@ -106,6 +108,7 @@ fn assemble(settings: &mut Settings, needs: Needs, diagnostics: &Diagnostics) ->
         .map_or(u64::MAX, |pipeline| pipeline.queue.max_bytes);
     let routes = routes::read(settings, queue_max_bytes, diagnostics);
     keys::judge(settings, &routes.disabled, diagnostics);
+    listeners::judge(settings, &sources, diagnostics);
     match (process, pipeline) {
         (Some(process), Some(pipeline)) if !diagnostics.has_errors() => {
             Assembled::Ready(Box::new(Configuration {

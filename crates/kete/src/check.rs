@@ -3,7 +3,7 @@
 //! It does what `run` does up to the point where the world would be touched, and answers on
 //! standard output.
 
-use kete_config::Diagnostics;
+use kete_config::{Diagnostics, Size};
 use kete_routes::{MatchMode, MatchSet};
 use serde::Serialize;
 
@@ -253,7 +253,8 @@ impl Queue {
             max_events,
             max_bytes,
         } = self;
-        format!("in {kind}, at most {max_events} events and {max_bytes} bytes")
+        let max_size = Size(*max_bytes);
+        format!("in {kind}, at most {max_events} events and {max_size}")
     }
 }
 

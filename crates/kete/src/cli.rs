@@ -37,7 +37,10 @@ Shows what would happen to events from standard input, and sends nothing.
 
 Events come one per line, or as several JSON objects or arrays. For each event and each route it
 says whether the route takes it, which matcher decided, and the event name it would get. It needs
-routes, but no sources.";
+routes, but no sources.
+
+A source can name the realms of events that come without one (realm, realm-names.<id>). If only one
+source does, its names count here too; --source chooses among several.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,7 +74,7 @@ pub(crate) enum Command {
     Check(Options),
     /// Shows what would happen to events from standard input, and sends nothing.
     #[command(long_about = EXPLAIN)]
-    Explain(Options),
+    Explain(ExplainOptions),
 }
 
 /// What all commands have in common.
@@ -86,6 +89,16 @@ pub(crate) struct Options {
     /// How the answer is written: for people, or as JSON for programs.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Human)]
     pub(crate) format: Format,
+}
+
+/// What `explain` has beside them.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainOptions {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    /// The source that the events would come from, whose names of realms count.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

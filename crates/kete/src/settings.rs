@@ -29,7 +29,7 @@ static LOG_LEVEL: Key<LogLevel> = Key::with_default(
     "info",
     "The least important log lines that are written: error, warn, info, debug or trace",
 );
-static ADMIN_BIND: Key<SocketAddr> = Key::optional(
+pub(crate) static ADMIN_BIND: Key<SocketAddr> = Key::optional(
     "admin.bind",
     "The address, such as 127.0.0.1:9090, on which metrics and health are served over HTTP; \
      without it they are not served",

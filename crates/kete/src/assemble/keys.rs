@@ -26,6 +26,11 @@ pub(super) fn judge(settings: &Settings, disabled_routes: &[String], diagnostics
     }
 }
 
+/// Warns of environment variables that look like ours and are none.
+pub(super) fn judge_variables(settings: &Settings, diagnostics: &Diagnostics) {
+    settings.check_variables(&known(), diagnostics);
+}
+
 /// Whether the key stands in a section that its own crate judges.
 fn judged_elsewhere(key: &str) -> bool {
     below(sources::SECTION, key).is_some()

@@ -37,26 +37,14 @@ pub(super) fn settings(scope: &Scope<'_>, tables: &[KeyTable], always: &[&str]) 
 fn as_written(scope: &Scope<'_>, declared: &dyn AnyKey, key: &str) -> Option<Shown> {
     let value = match declared.secret() {
         true => Diagnostic::warning("", "").hidden_value().value,
-        // A password within a URL is masked there.
-        false => {
-            Diagnostic::warning("", "")
-                .value(&without_query(&scope.raw(key)?.0))
-                .value
-        }
+        // What may be secret within a URL is masked there.
+        false => Diagnostic::warning("", "").value(&scope.raw(key)?.0).value,
     };
     Some(Shown {
         key: key.to_owned(),
         value: value?,
         default: false,
     })
-}
-
-/// The query of a URL is a place where tokens are.
-fn without_query(value: &str) -> String {
-    match value.split_once('?') {
-        Some((before, _)) if before.contains("://") => format!("{before}?(hidden)"),
-        _ => value.to_owned(),
-    }
 }
 
 fn as_default(declared: &dyn AnyKey) -> Option<Shown> {

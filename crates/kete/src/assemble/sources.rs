@@ -11,6 +11,9 @@ use super::shown::{self, Shown};
 pub(super) const SECTION: &str = "kete.sources";
 pub(super) const KEYCLOAK_SECTION: &str = "kete.keycloak";
 
+/// Shown even where they are left at their defaults, because senders have to know them.
+const ALWAYS_SHOWN: &[&str] = &["bind", "path"];
+
 /// What their crate says if there is none.
 const NO_SOURCE: &str = "no-source";
 
@@ -35,7 +38,7 @@ pub(super) fn read(
     }
     let shown = |source: CheckedSource| {
         let scope = settings.scope(&format!("{SECTION}.{}", source.name), diagnostics);
-        let shown = shown::settings(&scope, &[SOURCE_KEYS, source.kind.keys], &[]);
+        let shown = shown::settings(&scope, &[SOURCE_KEYS, source.kind.keys], ALWAYS_SHOWN);
         ShownSource { source, shown }
     };
     sources.into_iter().map(shown).collect()

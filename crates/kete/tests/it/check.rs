@@ -41,7 +41,7 @@ route shop
   confirm              barrier (default)
 route old is disabled, and nothing else of it was checked
 process
-  queue                in memory, at most 20000 events and 16777216 bytes
+  queue                in memory, at most 20000 events and 16MiB
   dead letters         not kept (kete.dead-letters.path)
   metrics              not served (kete.admin.bind)
 "
@@ -228,12 +228,12 @@ fn a_route_may_have_any_name_that_a_key_can_hold() {
 #[test]
 fn no_file_is_written_and_no_port_is_opened() {
     let directory = tempfile::tempdir().unwrap();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap();
+    let taken = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let [address, other] = taken.each_ref().map(|taken| taken.local_addr().unwrap());
     let path = directory.path().join("dead.ndjson");
     let settings = [
         format!("kete.dead-letters.path={}", path.display()),
-        format!("kete.admin.bind={address}"),
+        format!("kete.admin.bind={other}"),
         format!("kete.sources.hook.bind={address}"),
         "kete.sources.hook.kind=webhook".to_owned(),
     ];
@@ -268,5 +268,65 @@ fn the_summary_hides_what_is_secret() {
             assert!(ended.stdout.contains(shown), "{shown}: {}", ended.stdout);
         }
         assert!(!ended.stdout.contains("very-secret"), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn the_summary_shows_where_a_webhook_listens_even_by_default() {
+    let settings = [RIGHT, &["kete.sources.hook.kind=webhook"]].concat();
+    let ended = run_to_end(&mut with_settings("check", &settings), b"");
+    for line in [
+        "  bind                 127.0.0.1:8088 (default)\n",
+        "  path                 /events (default)\n",
+    ] {
+        assert!(ended.stdout.contains(line), "{line}: {}", ended.stdout);
+    }
+}
+
+#[test]
+fn listeners_on_free_ports_and_on_other_addresses_do_not_collide() {
+    let settings = [
+        "kete.sources.one.kind=webhook",
+        "kete.sources.one.bind=127.0.0.1:0",
+        "kete.sources.two.kind=webhook",
+        "kete.sources.two.bind=127.0.0.1:0",
+        "kete.sources.three.kind=webhook",
+        "kete.admin.bind=127.0.0.2:8088",
+    ];
+    let ended = run_to_end(
+        &mut with_settings("check", &[RIGHT, &settings].concat()),
+        b"",
+    );
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+}
+
+#[test]
+fn variables_with_single_underscores_are_warned_of_and_others_are_not() {
+    let mut check = with_settings("check", RIGHT);
+    for variable in [
+        "KETE_LOG_FORMAT",
+        "KETE_ROUTES_A_DESTINATION_EVENT_NAME",
+        "KETE_SERVICE_HOST",
+        "KETE_SERVICE_PORT",
+        "KETE_PORT",
+        "KETE_PORT_8088_TCP_ADDR",
+        "KETE_BIN",
+    ] {
+        check.env(variable, "very-secret");
+    }
+    let ended = run_to_end(&mut check, b"");
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("very-secret"), "{}", ended.stdout);
+    assert_eq!(
+        ended.stdout.matches("warning[").count(),
+        2,
+        "{}",
+        ended.stdout
+    );
+    for meant in [
+        "did you mean KETE__LOG__FORMAT?",
+        "did you mean KETE__ROUTES__A__DESTINATION__EVENT_NAME?",
+    ] {
+        assert!(ended.stdout.contains(meant), "{meant}: {}", ended.stdout);
     }
 }

@@ -39,6 +39,36 @@ fn a_file_of_events_is_a_complete_job() {
 }
 
 #[test]
+fn the_last_line_counts_events_that_no_route_wanted() {
+    let input = format!("{LOGIN}\n{LOGOUT}\n");
+    let only = "kete.routes.all.event-matchers.login=glob:LOGIN";
+    let settings = [PIPE, &[JSON_LOG, only]].concat();
+    let ended = run_to_end(&mut with_settings("run", &settings), input.as_bytes());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let summary = last_line(&ended);
+    assert_eq!(
+        (&summary["forwarded"], &summary["unrouted"]),
+        (&1.into(), &1.into())
+    );
+}
+
+#[test]
+fn a_missing_directory_for_dead_letters_is_named_with_the_way_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing");
+    let path = format!("kete.dead-letters.path={}/dead", missing.display());
+    let ended = run_to_end(&mut with_settings("run", &[PIPE, &[&path]].concat()), b"");
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let said = format!("the directory {} does not exist", missing.display());
+    assert!(
+        ended.stderr.contains("kete.dead-letters.path") && ended.stderr.contains(&said),
+        "{}",
+        ended.stderr
+    );
+    assert!(ended.stderr.contains("create it"), "{}", ended.stderr);
+}
+
+#[test]
 fn bad_lines_are_named_and_counted_and_hold_nothing_up() {
     let input = format!("{LOGIN}\nsecret-body-text\n{{\"type\":\n{LOGOUT}\n");
     let settings = [PIPE, &[JSON_LOG]].concat();
