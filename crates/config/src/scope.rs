@@ -42,13 +42,24 @@ impl<'s> Scope<'s> {
         self.read_with_origin(key).map(|(value, _)| value)
     }
 
+    /// Like [`Scope::read`] for a key that may be left out: `None` if it is wrong, which has been
+    /// reported, and `Some(None)` if it is not set.
+    pub fn read_optional<T: Setting>(&self, key: &Key<T>) -> Option<Option<T>> {
+        let value = self.read(key);
+        let written = self.settings.value(&self.full_name(key.name()));
+        let absent = written.is_none_or(|value| value.text.is_empty() && T::BLANK_IS_ABSENT);
+        (value.is_some() || absent).then_some(value)
+    }
+
     /// Like [`Scope::read`], and says where the value was written.
     pub fn read_with_origin<T: Setting>(&self, key: &Key<T>) -> Option<(T, Origin)> {
         let name = self.full_name(key.name());
         let written = self.settings.value(&name);
         match written {
             Some(value) if !(value.text.is_empty() && T::BLANK_IS_ABSENT) => {
-                self.settings.mark_read(&name, key.secret());
+                if key.secret() || !T::IS_LARGE {
+                    self.settings.mark_read(&name, key.secret());
+                }
                 if T::IS_ADDRESS {
                     self.settings.mark_address(&name);
                 }
@@ -162,8 +173,16 @@ impl<'s> Scope<'s> {
     /// Judges every key below the prefix that none of the tables knows. For several sections at
     /// once, which gives better suggestions, see [`Settings::check_unknown`].
     pub fn check_unknown(&self, tables: &[KeyTable]) {
-        let known = tables.iter().fold(Known::new(), |known, table| {
-            known.below_exactly(&self.prefix, table)
+        self.check_unknown_sections(tables, &[]);
+    }
+
+    /// Like [`Scope::check_unknown`], with further tables that stand in sections below this one,
+    /// each with the name of its section relative to this one.
+    pub fn check_unknown_sections(&self, tables: &[KeyTable], sections: &[(&str, KeyTable)]) {
+        let own = tables.iter().map(|table| ("", *table));
+        let all = own.chain(sections.iter().copied());
+        let known = all.fold(Known::new(), |known, (section, table)| {
+            known.below_exactly(&self.full_name(section), table)
         });
         self.settings
             .check_unknown_below(&self.prefix, &known, self.diagnostics);

@@ -29,6 +29,9 @@ pub trait Setting: Sized {
     /// such a value without them.
     const IS_ADDRESS: bool = false;
 
+    /// Whether the value is a whole file or the like. Messages leave such a value out.
+    const IS_LARGE: bool = false;
+
     /// Reads a value that has no white space around it.
     ///
     /// # Errors

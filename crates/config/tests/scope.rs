@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kete_config::{
-    AnyKey, Diagnostics, Key, KeyTable, Known, Loader, MapKey, NotYet, Origin, Section, Settings,
-    Severity, UnknownKeys, Unused,
+    AnyKey, Diagnostics, Key, KeyTable, Known, Loader, MapKey, NotYet, Origin, Section, Setting,
+    Settings, Severity, UnknownKeys, Unused,
 };
 
 static PORT: Key<u16> = Key::with_default("port", "8080", "the port");
@@ -219,6 +219,76 @@ fn a_section_is_judged_by_its_own_table_and_by_no_other() {
             }
         );
     }
+}
+
+#[test]
+fn a_scope_checks_sections_below_it_together_with_its_own_keys() {
+    let settings = load(&[
+        "app.port=1",
+        "app.target.port=1",
+        "app.target.inner.flag=1",
+        "app.target.nmae=x",
+        "app.flag=1",
+        "app.flg=1",
+        "app.target=1",
+        "other.target.prt=1",
+    ]);
+    let diagnostics = Diagnostics::new();
+    let sections: [(&str, KeyTable); 2] = [("target", KEYS), ("target.inner", KEYS)];
+    let scope = settings.scope("app", &diagnostics);
+    scope.check_unknown_sections(&[WITH_SECTION], &sections);
+    assert_eq!(
+        diagnostics.to_string(),
+        "error[unknown-key]: --set: app.flag\n  there is no such key\n  \
+         did you mean app.target.flag?\n\
+         error[unknown-key]: --set: app.flg\n  there is no such key\n  \
+         did you mean app.target.flag?\n\
+         error[section-as-value]: --set: app.target\n  \
+         this is the name of a section and cannot have a value itself\n  \
+         its keys stand below it, such as app.target.port\n\
+         error[unknown-key]: --set: app.target.nmae\n  there is no such key\n  \
+         did you mean app.target.name?\n"
+    );
+}
+
+#[test]
+fn an_optional_key_tells_absent_from_wrong() {
+    let settings = load(&["app.port=x", "app.name=", "app.flag=", "app.path=/a"]);
+    let diagnostics = Diagnostics::new();
+    let scope = settings.scope("app", &diagnostics);
+    assert_eq!(scope.read_optional(&PATH), Some(Some("/a".into())));
+    assert_eq!(scope.read_optional(&GRACE), Some(None));
+    assert_eq!(scope.read_optional(&NAME), Some(Some("nobody".to_owned())));
+    assert!(diagnostics.is_empty(), "{diagnostics}");
+    assert_eq!(scope.read_optional(&PORT), None);
+    assert_eq!(scope.read_optional(&FLAG), None);
+    assert_eq!(diagnostics.errors(), 2);
+}
+
+#[test]
+fn a_large_value_is_left_out_of_messages() {
+    struct Contents;
+    impl Setting for Contents {
+        const EXPECTED: &'static str = "the contents of a file";
+        const IS_LARGE: bool = true;
+
+        fn parse(text: &str) -> Result<Contents, String> {
+            match text.starts_with("BEGIN") {
+                true => Ok(Contents),
+                false => Err("it begins otherwise".to_owned()),
+            }
+        }
+    }
+    static ONE: Key<Contents> = Key::optional("one", "the one");
+    static OTHER: Key<Contents> = Key::optional("other", "the other").secret();
+    let settings = load(&["app.one=BEGIN and so on", "app.other=something"]);
+    let diagnostics = Diagnostics::new();
+    let scope = settings.scope("app", &diagnostics);
+    assert!(scope.read(&ONE).is_some() && scope.read(&OTHER).is_none());
+    scope.reject("one", "bad", "it has no end", None);
+    let found = diagnostics.into_vec();
+    let values: Vec<Option<&str>> = found.iter().map(|it| it.value.as_deref()).collect();
+    assert_eq!(values, [None, Some("(hidden)")]);
 }
 
 #[test]
