@@ -15,6 +15,7 @@ use kete_queue::Record;
 use kete_routes::Serializer;
 use tokio::sync::mpsc;
 
+use crate::certificate::{Certificate, CertificateReader};
 use crate::lane::LaneSettings;
 
 /// A kind of destination, as `kete.routes.<route>.destination.kind` names it.
@@ -25,6 +26,8 @@ pub struct DestinationKind {
     pub doc: &'static str,
     /// Its keys below `destination.`, without `kind` and without [`crate::LANE_KEYS`].
     pub keys: KeyTable,
+    /// The keys of sections below that, each with the section's name within `destination.`.
+    pub sections: &'static [(&'static str, KeyTable)],
     /// Reads and checks its section; `None` means that diagnostics say why.
     pub check: fn(&DestinationSection<'_>) -> Option<Box<dyn DestinationPlan>>,
 }
@@ -43,6 +46,8 @@ pub struct DestinationSection<'s> {
     pub serializer: &'s Arc<dyn Serializer>,
     /// The route's window, order and waits, read already.
     pub lane: &'s LaneSettings,
+    /// The only realm whose events the route takes, if there is such a one.
+    pub only_realm: Option<&'s str>,
 }
 
 /// A destination whose configuration is right.
@@ -63,6 +68,11 @@ pub trait DestinationPlan: Send + Sync {
 
     /// How the lane is to work; a destination may change what it was given.
     fn lane(&self) -> LaneSettings;
+
+    /// The certificates in the stores that its section names, as they were when it was checked.
+    fn certificates(&self) -> Vec<Certificate> {
+        Vec::new()
+    }
 }
 
 /// Where a route's events go.
@@ -80,6 +90,11 @@ pub trait Destination: Send + Sync {
     /// Closes idle connections gracefully, and waits for those that are closing. The lane has
     /// closed the lent ones before.
     fn close(&self) -> BoxFuture<'_, ()>;
+
+    /// What tells the certificates that are in use, if there are any.
+    fn certificates(&self) -> Option<CertificateReader> {
+        None
+    }
 }
 
 /// A connection and what it reports.
@@ -152,6 +167,9 @@ pub enum ConnectionEvent {
     },
     /// The answer to [`Connection::probe`].
     Proven,
+    /// It is to be replaced: it gets no new events, and is closed when all that it carries is
+    /// confirmed. New credentials ask for this; nothing is wrong with the connection.
+    Retire,
     /// The connection is gone; nothing follows.
     Lost(ConnectFailure),
 }

@@ -10,6 +10,7 @@
 //! confirmed. The [`Supervisor`] owns sources and lanes. Nothing here knows a concrete source or
 //! destination: they implement [`Source`] and [`Destination`].
 
+mod certificate;
 mod dead_letters;
 mod destination;
 mod fullness;
@@ -22,6 +23,7 @@ mod source;
 mod supervisor;
 mod telemetry;
 
+pub use certificate::{Certificate, CertificateReader};
 pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetters};
 pub use destination::{
     CLOSE_DEADLINE, ConnectFailure, ConnectFailureKind, Connection, ConnectionEvent, Destination,

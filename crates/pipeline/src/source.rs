@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use kete_config::{Diagnostics, KeyTable, Scope, Settings};
 use tokio_util::sync::CancellationToken;
 
-use crate::Intake;
+use crate::{Certificate, CertificateReader, Intake};
 
 /// A kind of source, as `kete.sources.<name>.kind` names it.
 pub struct SourceKind {
@@ -39,6 +39,11 @@ pub trait SourcePlan: Send + Sync {
     /// Whether it ends by itself. When every source is finite, the end of input ends the process.
     fn finite(&self) -> bool;
 
+    /// The certificates in the stores that its settings name, as they were when it was checked.
+    fn certificates(&self) -> Vec<Certificate> {
+        Vec::new()
+    }
+
     /// Takes what the source needs of the machine, such as a port, and starts nothing.
     fn build(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Source>, SourceError>>;
 }
@@ -51,6 +56,11 @@ pub trait Source: Send {
         intake: Intake,
         stop: Stop,
     ) -> BoxFuture<'static, Result<(), SourceError>>;
+
+    /// What tells the certificates that are in use, if there are any.
+    fn certificates(&self) -> Option<CertificateReader> {
+        None
+    }
 }
 
 /// Why a source could not be built, or ended.

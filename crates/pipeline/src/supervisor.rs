@@ -172,6 +172,9 @@ impl Supervisor {
             retry_wait: spec.retry.wait,
             max_consecutive: self.max_consecutive,
         };
+        let certificates = spec.destination.certificates();
+        self.telemetry
+            .watch_certificates(of_route(&entry.name), certificates);
         let parts = LaneParts {
             queue,
             entry: entry.clone(),
@@ -201,6 +204,7 @@ impl Supervisor {
             return 0;
         };
         self.publish_routes();
+        self.telemetry.watch_certificates(of_route(name), None);
         lane.stop(Instant::now() + deadline).await;
         lane.ended().await;
         if self.shared.queue.durable() {
@@ -239,6 +243,8 @@ impl Supervisor {
         } = spec;
         let intake = Intake::new(Arc::clone(&self.shared), &name, &self.telemetry);
         let stop = self.shared.stop.child();
+        self.telemetry
+            .watch_certificates(of_source(&name), source.certificates());
         let run = source.run(intake.drops_repeats(drops_repeats), stop.clone());
         let task_name = Arc::clone(&name);
         let task = self.sources.spawn(async move { (task_name, run.await) });
@@ -254,6 +260,7 @@ impl Supervisor {
             return;
         };
         source.stop.end();
+        self.telemetry.watch_certificates(of_source(name), None);
         let gone = async {
             while self.running.contains_key(name) && self.join_source().await.is_some() {}
         };
@@ -398,6 +405,16 @@ impl Supervisor {
             failed_lane: self.alarm.is_cancelled(),
         }
     }
+}
+
+/// How telemetry calls a route; a source may have the same name.
+fn of_route(name: &str) -> String {
+    format!("route {name}")
+}
+
+/// How telemetry calls a source.
+fn of_source(name: &str) -> String {
+    format!("source {name}")
 }
 
 async fn lanes_ended(lanes: &mut BTreeMap<Arc<str>, (RouterEntry, LaneHandle)>) {

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -13,6 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::certificate::CertificateReader;
 use crate::destination::{ConnectFailureKind, FailureReason};
 
 type Labels = Vec<(&'static str, String)>;
@@ -28,6 +30,7 @@ pub struct Telemetry {
     routes: Mutex<HashMap<Arc<str>, Arc<RouteMetrics>>>,
     sources: Mutex<HashMap<Arc<str>, Arc<SourceMetrics>>>,
     refreshers: Mutex<Vec<Refresh>>,
+    certificates: Mutex<HashMap<String, CertificateReader>>,
 }
 
 #[derive(Default, Clone)]
@@ -56,6 +59,7 @@ struct Families {
     connect_failures: Counters,
     queue_events: Gauge,
     queue_bytes: Gauge,
+    certificate_days: FloatGauges,
 }
 
 /// The counters of one source.
@@ -145,6 +149,7 @@ impl Telemetry {
             routes: Mutex::default(),
             sources: Mutex::default(),
             refreshers: Mutex::default(),
+            certificates: Mutex::default(),
         })
     }
 
@@ -175,6 +180,41 @@ impl Telemetry {
         refreshers.push(Box::new(refresh));
     }
 
+    /// Has the certificates of this owner shown, in place of those it had before; with `None`,
+    /// none of it any more.
+    pub fn watch_certificates(&self, owner: String, certificates: Option<CertificateReader>) {
+        let mut readers = self
+            .certificates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match certificates {
+            Some(certificates) => readers.insert(owner, certificates),
+            None => readers.remove(&owner),
+        };
+    }
+
+    /// Of each store, the certificate that ends first counts.
+    fn refresh_certificates(&self) {
+        let readers = self
+            .certificates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let now = SystemTime::now();
+        let mut first_to_end: HashMap<String, f64> = HashMap::new();
+        for certificate in readers.values().flat_map(|read| read()) {
+            let days = certificate.days_left(now);
+            let least = first_to_end.entry(certificate.store).or_insert(days);
+            *least = least.min(days);
+        }
+        let family = &self.families.certificate_days;
+        family.clear();
+        for (store, days) in first_to_end {
+            family
+                .get_or_create_owned(&label("store", &store))
+                .set(days);
+        }
+    }
+
     /// What the queue holds, in events and bytes.
     pub fn set_queue(&self, events: u64, bytes: u64) {
         self.families.queue_events.set(events as i64);
@@ -192,6 +232,7 @@ impl Telemetry {
         {
             refresh();
         }
+        self.refresh_certificates();
         for route in self
             .routes
             .lock()
@@ -337,6 +378,8 @@ impl Families {
             failures,
             self.connect_failures.clone(),
         );
+        let days = "Days until the first certificate of the store ends; negative if it is over";
+        registry.register("certificate_days_left", days, self.certificate_days.clone());
     }
 }
 

@@ -226,6 +226,21 @@ impl RouteRules {
         }
     }
 
+    /// The only realm whose events the route takes, as it is written; `None` if there may be others.
+    pub fn only_realm(&self) -> Option<String> {
+        let mut literals = self.realm.matchers().iter().map(Matcher::literal);
+        match self.realm.mode() {
+            MatchMode::All => literals.flatten().next(),
+            MatchMode::Any => {
+                let first = literals.next()??;
+                let same = |other: Option<String>| {
+                    other.is_some_and(|other| other.eq_ignore_ascii_case(&first))
+                };
+                literals.all(same).then_some(first)
+            }
+        }
+    }
+
     /// How many times a matcher ran out of steps since the start; see [`MatchSet::gave_up`].
     pub fn gave_up(&self) -> u64 {
         self.realm.gave_up() + self.event.gave_up()

@@ -21,6 +21,11 @@ pub use java::{ExpressionError, ExpressionProblem};
 use kete_config::nearest;
 use pattern::Pattern;
 
+/// What means more than itself in a regular expression.
+const SPECIAL_IN_EXPRESSIONS: [char; 14] = [
+    '\\', '^', '$', '.', '|', '?', '*', '+', '(', ')', '[', ']', '{', '}',
+];
+
 /// A compiled matcher with the name and the text it was written with.
 #[derive(Debug)]
 pub struct Matcher {
@@ -159,6 +164,27 @@ impl Matcher {
             Pattern::List(items) => items,
             _ => &[],
         }
+    }
+
+    /// The only text that it accepts, in whatever letter case; `None` if there are others.
+    pub fn literal(&self) -> Option<String> {
+        if self.negated {
+            return None;
+        }
+        if let Pattern::List(items) = &self.pattern {
+            return match &**items {
+                [only] => Some(only.to_string()),
+                _ => None,
+            };
+        }
+        let special: &[char] = match self.kind {
+            MatcherKind::Glob => &['*', '?', '\\'],
+            MatcherKind::Sql => &['%', '_', '\\'],
+            MatcherKind::Regex => &SPECIAL_IN_EXPRESSIONS,
+            MatcherKind::List => return None,
+        };
+        let pattern = split(&self.text).ok()?.pattern;
+        (!pattern.contains(special)).then(|| pattern.to_string())
     }
 
     pub(crate) fn judge(&self, text: &str) -> Verdict {

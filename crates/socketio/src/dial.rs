@@ -82,7 +82,7 @@ pub(crate) async fn dial(
         None => Ok(Box::new(stream)),
         Some(tls) => Ok(Box::new(
             deadline
-                .wait(Stage::Tls, handshake(tls, target, stream))
+                .wait(Stage::Tls, handshake(tls, options, target, stream))
                 .await??,
         )),
     }
@@ -152,6 +152,7 @@ async fn connect_one(address: SocketAddr) -> io::Result<TcpStream> {
 
 async fn handshake(
     tls: Arc<rustls::ClientConfig>,
+    options: &Options,
     target: &Target,
     stream: TcpStream,
 ) -> Result<impl ByteStream + use<>, ConnectError> {
@@ -160,10 +161,10 @@ async fn handshake(
         host: host.clone(),
         source,
     };
-    let name = match &target.host {
-        Host::Ipv4(address) => ServerName::from(IpAddr::V4(*address)),
-        Host::Ipv6(address) => ServerName::from(IpAddr::V6(*address)),
-        Host::Domain(name) => ServerName::try_from(name.clone())
+    let name = match (&options.server_name, &target.host) {
+        (None, Host::Ipv4(address)) => ServerName::from(IpAddr::V4(*address)),
+        (None, Host::Ipv6(address)) => ServerName::from(IpAddr::V6(*address)),
+        (Some(name), _) | (None, Host::Domain(name)) => ServerName::try_from(name.clone())
             .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidInput, error)))?,
     };
     TlsConnector::from(tls)

@@ -349,10 +349,19 @@ pub enum ProtocolFault {
 }
 
 impl CloseReason {
+    /// What an error of the stream means. TLS has one of its own for an end without a word
+    /// (RFC 8446, section 6.1), which is what an end of the TCP connection is elsewhere.
+    pub(crate) fn from_io(error: io::Error) -> CloseReason {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => CloseReason::Dropped,
+            _ => CloseReason::Io(error),
+        }
+    }
+
     /// What the end of a WebSocket means.
     pub(crate) fn from_websocket(error: WebSocketError) -> CloseReason {
         match error {
-            WebSocketError::Io(error) => CloseReason::Io(error),
+            WebSocketError::Io(error) => CloseReason::from_io(error),
             WebSocketError::ConnectionClosed
             | WebSocketError::AlreadyClosed
             | WebSocketError::Protocol(

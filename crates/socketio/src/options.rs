@@ -42,6 +42,9 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// The TLS configuration, needed for `https` and `wss`.
     pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// The name to ask for in the TLS handshake (SNI) and to verify; without it, the host of the
+    /// URL.
+    pub server_name: Option<String>,
     /// Which packets are too large to send.
     pub max_payload: MaxPayload,
 }
@@ -70,6 +73,7 @@ impl Options {
             auth: None,
             connect_timeout: Duration::from_secs(20),
             tls: None,
+            server_name: None,
             max_payload: MaxPayload::default(),
         }
     }
@@ -114,6 +118,7 @@ impl fmt::Debug for Options {
             .field("auth", &self.auth.is_some())
             .field("connect_timeout", &self.connect_timeout)
             .field("tls", &self.tls.is_some())
+            .field("server_name", &self.server_name)
             .field("max_payload", &self.max_payload)
             .finish()
     }

@@ -240,7 +240,7 @@ async fn read_more(
 fn lost(stage: Stage) -> impl Fn(io::Error) -> ConnectError {
     move |error| ConnectError::Closed {
         stage,
-        reason: Box::new(CloseReason::Io(error)),
+        reason: Box::new(CloseReason::from_io(error)),
     }
 }
 

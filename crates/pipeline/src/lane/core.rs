@@ -205,6 +205,7 @@ impl Core {
                 self.reconnect.reset();
                 self.proven(id, now);
             }
+            ConnectionEvent::Retire => link.retiring = true,
             ConnectionEvent::Lost(failure) => self.lost(id, &failure, now),
         }
         true

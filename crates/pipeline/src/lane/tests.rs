@@ -525,6 +525,21 @@ fn a_retired_connection_is_closed_when_all_it_carries_is_confirmed() {
 }
 
 #[test]
+fn a_connection_can_ask_to_be_replaced_while_the_others_go_on() {
+    let mut bench = Bench::new(core_settings());
+    bench.read(&["a"]);
+    bench
+        .core
+        .event(LinkId(1), ConnectionEvent::Retire, bench.now);
+    bench.run();
+    bench.read(&["b"]);
+    assert_eq!(bench.sizes().last(), Some(&(2, 1)), "on another one");
+    bench.confirm(LinkId(1), 1);
+    assert_eq!(bench.ended, ["closed"]);
+    assert_eq!(bench.core.links.len(), 1);
+}
+
+#[test]
 fn a_group_that_was_lost_retires_with_its_connection() {
     let mut bench = Bench::new(core_settings());
     bench.read(&["a", "b"]);

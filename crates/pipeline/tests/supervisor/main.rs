@@ -489,6 +489,26 @@ async fn connections_can_be_replaced_while_events_flow() {
     assert_eq!(shelf.ids(), ["1", "2"]);
 }
 
+#[tokio::test]
+async fn the_certificate_that_ends_first_is_told_for_each_store() {
+    let mut machine = machine(ROOMY);
+    let shelf = Shelf {
+        certificates: vec![40, 7, 90],
+        ..Shelf::default()
+    };
+    machine.supervisor.add_lane(lane("all", shelf));
+    let days = |text: &str| {
+        let name = "kete_certificate_days_left{store=\"shelf.trust-store\"} ";
+        let mut values = text.lines().filter_map(|line| line.strip_prefix(name));
+        values
+            .next()
+            .map(|value| value.parse::<f64>().unwrap().floor())
+    };
+    assert_eq!(days(&machine.telemetry.encode()), Some(7.0));
+    machine.supervisor.remove_lane("all", Duration::ZERO).await;
+    assert_eq!(days(&machine.telemetry.encode()), None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_promised_figure_is_there_from_the_start() {
     let mut machine = machine(ROOMY);

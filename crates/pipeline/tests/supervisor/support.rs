@@ -8,7 +8,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -16,9 +16,10 @@ use futures_util::future::BoxFuture;
 use kete_event::Event;
 use kete_pipeline::lane::{LaneSettings, Ordering as LaneOrdering};
 use kete_pipeline::{
-    ConnectFailure, ConnectFailureKind, Connection, ConnectionEvent, DeadLetters, Destination,
-    EventFailure, FailureReason, Intake, IntakeError, LaneSpec, Link, Outgoing, Prepared, Receipt,
-    Record, Source, SourceError, SourceSpec, Stop, Supervisor, Telemetry,
+    Certificate, CertificateReader, ConnectFailure, ConnectFailureKind, Connection,
+    ConnectionEvent, DeadLetters, Destination, EventFailure, FailureReason, Intake, IntakeError,
+    LaneSpec, Link, Outgoing, Prepared, Receipt, Record, Source, SourceError, SourceSpec, Stop,
+    Supervisor, Telemetry,
 };
 use kete_queue::{ConsumerLimits, Limits, Memory, Queue, WhenFull, WhenLagging};
 use kete_routes::{MatchSet, Retry, RouteRules};
@@ -40,6 +41,8 @@ pub(crate) struct Shelf {
     pub(crate) silent: Arc<AtomicBool>,
     /// Bodies that contain this cannot be sent.
     pub(crate) unsendable: Option<&'static str>,
+    /// How many days each of its certificates is still valid.
+    pub(crate) certificates: Vec<u32>,
 }
 
 impl Shelf {
@@ -113,6 +116,21 @@ impl Destination for Shelf {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         std::future::ready(()).boxed()
+    }
+
+    fn certificates(&self) -> Option<CertificateReader> {
+        const DAY: Duration = Duration::from_secs(86_400);
+        let days = self.certificates.clone();
+        let now = SystemTime::now();
+        let certificate = move |days: &u32| Certificate {
+            store: "shelf.trust-store".to_owned(),
+            subject: "CN=shelf".to_owned(),
+            issuer: "CN=shelf".to_owned(),
+            not_before: now,
+            // Half a day more, so that whole days are the same a moment later.
+            not_after: now + *days * DAY + DAY / 2,
+        };
+        Some(Arc::new(move || days.iter().map(certificate).collect()))
     }
 }
 

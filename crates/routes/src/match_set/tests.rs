@@ -177,3 +177,35 @@ fn an_explanation_gives_both_reasons() {
     );
     assert!(rules.explain(&metadata(Some("shop"), "LOGIN")).accepted());
 }
+
+#[test]
+fn the_only_realm_of_a_route_is_known_where_there_is_one() {
+    let only = |mode, values: &[&str]| {
+        let matcher = |value: &&str| Matcher::parse("id", value).unwrap();
+        let realm = MatchSet::new(mode, values.iter().map(matcher).collect());
+        let event = MatchSet::everything();
+        RouteRules { realm, event }.only_realm()
+    };
+    for value in ["list:shop", "glob:shop", "sql:shop", "regex:shop"] {
+        assert_eq!(
+            only(MatchMode::Any, &[value]).as_deref(),
+            Some("shop"),
+            "{value}"
+        );
+    }
+    for value in [
+        "list:shop,other",
+        "glob:sh*",
+        "sql:sh_p",
+        "regex:shop|b",
+        "list:not:shop",
+    ] {
+        assert_eq!(only(MatchMode::Any, &[value]), None, "{value}");
+    }
+    assert_eq!(only(MatchMode::Any, &[]), None);
+    assert_eq!(only(MatchMode::Any, &["list:shop", "glob:b*"]), None);
+    let twice = only(MatchMode::Any, &["list:shop", "glob:SHOP"]);
+    assert_eq!(twice.as_deref(), Some("shop"));
+    let one_of_all = only(MatchMode::All, &["glob:s*", "list:shop"]);
+    assert_eq!(one_of_all.as_deref(), Some("shop"));
+}
