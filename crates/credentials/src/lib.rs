@@ -3,9 +3,15 @@
 //!
 //! Nothing here knows what is sent with it. Secrets are in no message and no `Debug` output.
 
+pub mod certificate;
+pub mod codes;
+mod files;
 pub mod http;
+pub mod keycloak;
 pub mod oauth;
+pub mod proxy;
 mod secret;
+pub mod store;
 pub mod tls;
 
-pub use secret::Secret;
+pub use secret::{Secret, SecretText};
