@@ -76,7 +76,7 @@ pub fn check_destination(section: &DestinationSection<'_>) -> Option<Box<dyn Des
     let plan = (kind.check)(section);
     section
         .scope
-        .check_unknown(&[kind.keys, LANE_KEYS, DESTINATION_KEYS]);
+        .check_unknown_sections(&[kind.keys, LANE_KEYS, DESTINATION_KEYS], kind.sections);
     plan
 }
 
@@ -85,7 +85,12 @@ pub fn check_destination(section: &DestinationSection<'_>) -> Option<Box<dyn Des
 fn check_keys_of_no_kind(section: &DestinationSection<'_>) {
     let mut tables = vec![DESTINATION_KEYS, LANE_KEYS];
     tables.extend(KINDS.iter().map(|kind| kind.keys));
-    section.scope.check_unknown(&tables);
+    let sections: Vec<(&str, KeyTable)> = KINDS
+        .iter()
+        .flat_map(|kind| kind.sections)
+        .copied()
+        .collect();
+    section.scope.check_unknown_sections(&tables, &sections);
 }
 
 fn reject_kind(section: &DestinationSection<'_>, name: &str) {

@@ -9,6 +9,7 @@ mod barrier;
 mod confirmation;
 mod connection;
 mod failure;
+mod identity;
 mod maintenance;
 mod names;
 mod pool;
@@ -23,12 +24,11 @@ use bytes::Bytes;
 use deadpool::managed::Object;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use kete_credentials::tls::{self, TlsOptions};
 use kete_event::Metadata;
 use kete_pipeline::{
-    CLOSE_DEADLINE, ConnectFailure, Destination, DestinationKind, DestinationPlan,
-    DestinationSection, EventFailure, FailureReason, LaneSettings, Link, Ordering as KeyOrdering,
-    Prepared, Record,
+    CLOSE_DEADLINE, Certificate, CertificateReader, ConnectFailure, Destination, DestinationKind,
+    DestinationPlan, DestinationSection, EventFailure, FailureReason, LaneSettings, Link,
+    Ordering as KeyOrdering, Prepared, Record,
 };
 use kete_routes::{EventName, Serializer};
 use tokio::sync::watch;
@@ -38,6 +38,7 @@ use tokio_util::task::TaskTracker;
 
 use self::barrier::BarrierMemory;
 use self::connection::Context;
+use self::identity::Identity;
 use self::maintenance::maintain;
 use self::pool::{Lent, Wires};
 use self::pool_settings::PoolSettings;
@@ -48,11 +49,12 @@ pub(crate) const KIND: DestinationKind = DestinationKind {
     name: "socketio",
     doc: "a Socket.IO server of version 3 or later",
     keys: settings::KEYS,
+    sections: settings::SECTIONS,
     check,
 };
 
 fn check(section: &DestinationSection<'_>) -> Option<Box<dyn DestinationPlan>> {
-    let mut settings = settings::read(section.scope)?;
+    let mut settings = settings::read(section.scope, section.only_realm)?;
     let mut lane = *section.lane;
     lane.one_per_key = settings.confirm == Confirm::Ack;
     if lane.ordering == KeyOrdering::Total {
@@ -79,26 +81,27 @@ impl DestinationPlan for Plan {
             serializer,
             ..
         } = *self;
-        let mut options = settings.options;
-        options.tls = tls::for_url(&options.url, &TlsOptions::default())
-            .map_err(|error| format!("url needs TLS: {error}"))?;
         let context = Context {
-            peer: target::peer(&options).into(),
+            peer: target::peer(&settings.options).into(),
             confirm: settings.confirm,
             error_pointer: settings.error_pointer,
             barrier: BarrierMemory::new(settings.barrier),
             up: AtomicBool::new(false),
         };
+        let identity = settings.identity.build(settings.options);
+        let identity = Arc::new(identity.map_err(|error| error.to_string())?);
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let pool = pool::build(options, Arc::new(context), &settings.pool, &tasks, &stop)?;
+        let pool = pool::build(&identity, Arc::new(context), &settings.pool, &tasks, &stop)?;
         Ok(Arc::new(SocketIo {
             emitter: Emitter {
                 event_name: settings.event_name,
                 serializer,
             },
             pool,
+            identity,
             settings: settings.pool,
             attempts: watch::Sender::new(false),
+            watched: OnceLock::new(),
             maintained: OnceLock::new(),
             tasks,
             rest: stop.child_token(),
@@ -114,15 +117,22 @@ impl DestinationPlan for Plan {
     fn lane(&self) -> LaneSettings {
         self.lane
     }
+
+    fn certificates(&self) -> Vec<Certificate> {
+        self.settings.identity.certificates()
+    }
 }
 
 /// The destination at work.
 struct SocketIo {
     emitter: Emitter,
     pool: Wires,
+    identity: Arc<Identity>,
     settings: PoolSettings,
     /// Whether the lane is connecting at the moment.
     attempts: watch::Sender<bool>,
+    /// Set when the files of the identity are watched.
+    watched: OnceLock<()>,
     /// Set when the maintenance of the pool has been started.
     maintained: OnceLock<()>,
     /// The maintenance, and the task of each connection.
@@ -150,11 +160,17 @@ impl Destination for SocketIo {
     fn close(&self) -> BoxFuture<'_, ()> {
         self.shut().boxed()
     }
+
+    fn certificates(&self) -> Option<CertificateReader> {
+        let identity = Arc::clone(&self.identity);
+        Some(Arc::new(move || identity.certificates()))
+    }
 }
 
 impl SocketIo {
     async fn open(&self) -> Result<Link, ConnectFailure> {
         let _attempt = Attempt::begin(&self.attempts);
+        self.watched.get_or_init(|| self.watch_files());
         let link = self.lend().await;
         self.context().up.store(link.is_ok(), Ordering::Relaxed);
         if link.is_ok() {
@@ -187,6 +203,13 @@ impl SocketIo {
                 }
             }
         }
+    }
+
+    /// Has renewed files noticed while no connection is made.
+    fn watch_files(&self) {
+        let (identity, rest) = (Arc::clone(&self.identity), self.rest.clone());
+        let watch = async move { rest.run_until_cancelled(identity.watch_files()).await };
+        self.tasks.spawn(watch);
     }
 
     fn maintain(&self) {

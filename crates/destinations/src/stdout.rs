@@ -36,6 +36,7 @@ pub(crate) const KIND: DestinationKind = DestinationKind {
     name: "stdout",
     doc: "standard output: each event as one line of JSON",
     keys: &[],
+    sections: &[],
     check,
 };
 

@@ -39,6 +39,7 @@ pub(crate) fn check(lines: &[&str]) -> (Option<Box<dyn DestinationPlan>>, String
             diagnostics: scope.diagnostics(),
             serializer: &serializer,
             lane: &lane,
+            only_realm: None,
         })
     })
 }

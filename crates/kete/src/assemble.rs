@@ -10,7 +10,7 @@ mod routes;
 mod shown;
 mod sources;
 
-use kete_config::{Diagnostic, Diagnostics, Loader, Settings};
+use kete_config::{Diagnostic, Diagnostics, Loader, Settings, Severity};
 use kete_pipeline::PipelineSettings;
 
 use crate::cli::Options;
@@ -45,7 +45,7 @@ pub(crate) enum Needs {
 
 /// What came of the settings.
 pub(crate) enum Assembled {
-    /// Everything is right; there may be warnings.
+    /// It can run; there may be warnings, and certificates that have ended.
     Ready(Box<Configuration>),
     /// `kete.enabled=false`: nothing else was looked at.
     SwitchedOff,
@@ -71,6 +71,12 @@ pub(crate) fn configuration(
     needs: Needs,
     diagnostics: &Diagnostics,
 ) -> Assembled {
+    let settings = load(options, diagnostics);
+    assemble(&settings, needs, diagnostics)
+}
+
+/// The settings that the command line names, as they are written.
+pub(crate) fn load(options: &Options, diagnostics: &Diagnostics) -> Settings {
     let mut loader = Loader::new(ROOT).environment(std::env::vars_os());
     for file in &options.config {
         loader = loader.file(file);
@@ -79,11 +85,13 @@ pub(crate) fn configuration(
         loader = loader.set(assignment);
     }
     let mut settings = loader.load(diagnostics);
-    assemble(&mut settings, needs, diagnostics)
+    let unknown_keys = settings::unknown_keys(&settings.scope(ROOT, diagnostics));
+    settings.set_unknown_keys(unknown_keys);
+    settings
 }
 
 /// Checks settings.
-fn assemble(settings: &mut Settings, needs: Needs, diagnostics: &Diagnostics) -> Assembled {
+fn assemble(settings: &Settings, needs: Needs, diagnostics: &Diagnostics) -> Assembled {
     keys::judge_variables(settings, diagnostics);
     if settings.keys().next().is_none() {
         if !diagnostics.has_errors() {
@@ -91,8 +99,6 @@ fn assemble(settings: &mut Settings, needs: Needs, diagnostics: &Diagnostics) ->
         }
         return Assembled::Wrong;
     }
-    let unknown_keys = settings::unknown_keys(&settings.scope(ROOT, diagnostics));
-    settings.set_unknown_keys(unknown_keys);
     let scope = settings.scope(ROOT, diagnostics);
     if settings::is_enabled(&scope) == Some(false) {
         return match diagnostics.has_errors() {
@@ -110,7 +116,7 @@ fn assemble(settings: &mut Settings, needs: Needs, diagnostics: &Diagnostics) ->
     keys::judge(settings, &routes.disabled, diagnostics);
     listeners::judge(settings, &sources, diagnostics);
     match (process, pipeline) {
-        (Some(process), Some(pipeline)) if !diagnostics.has_errors() => {
+        (Some(process), Some(pipeline)) if !is_wrong(diagnostics) => {
             Assembled::Ready(Box::new(Configuration {
                 process,
                 pipeline,
@@ -122,6 +128,15 @@ fn assemble(settings: &mut Settings, needs: Needs, diagnostics: &Diagnostics) ->
         }
         _ => Assembled::Wrong,
     }
+}
+
+/// Whether a mistake keeps kete from running. A certificate that has ended does not: it may be
+/// renewed while kete runs, and events are taken meanwhile.
+fn is_wrong(diagnostics: &Diagnostics) -> bool {
+    diagnostics.iter().any(|found| {
+        found.severity == Severity::Error
+            && found.code != kete_credentials::codes::CERTIFICATE_EXPIRED
+    })
 }
 
 fn nothing_configured() -> Diagnostic {

@@ -3,6 +3,8 @@
 //! It does what `run` does up to the point where the world would be touched, and answers on
 //! standard output.
 
+mod certificates;
+
 use kete_config::{Diagnostics, Size};
 use kete_routes::{MatchMode, MatchSet};
 use serde::Serialize;
@@ -12,11 +14,13 @@ use crate::cli::{Format, Options};
 use crate::exit::Exit;
 use crate::output::{self, Findings};
 
+use certificates::Certificate;
+
 /// The answer as programs read it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {
-    /// Whether `run` would start.
+    /// Whether everything is right.
     ok: bool,
     #[serde(flatten)]
     findings: Findings,
@@ -38,6 +42,8 @@ struct Summary {
     dead_letters: Option<String>,
     /// Where metrics and health are served.
     admin: Option<String>,
+    /// Those of all stores that the configuration names.
+    certificates: Vec<Certificate>,
 }
 
 #[derive(Serialize)]
@@ -87,9 +93,9 @@ struct Queue {
 pub(crate) fn check(options: &Options) -> Exit {
     let diagnostics = Diagnostics::new();
     let assembled = assemble::configuration(options, Needs::Everything, &diagnostics);
-    let exit = match assembled {
-        Assembled::Wrong => Exit::Wrong,
-        Assembled::Ready(_) | Assembled::SwitchedOff => Exit::Fine,
+    let exit = match diagnostics.has_errors() {
+        true => Exit::Wrong,
+        false => Exit::Fine,
     };
     let summary = match &assembled {
         Assembled::Ready(configuration) => Some(Summary::from(&**configuration)),
@@ -123,11 +129,12 @@ fn conclusion(
                 .to_owned()
         }
         (Assembled::Ready(_), Some(summary)) => {
-            format!(
-                "the configuration is right: {}\n\n{}",
-                diagnostics.summary(),
-                summary.text()
-            )
+            let verdict = match diagnostics.has_errors() {
+                true => "the configuration would run, but not connect everywhere",
+                false => "the configuration is right",
+            };
+            let found = diagnostics.summary();
+            format!("{verdict}: {found}\n\n{}", summary.text())
         }
         _ => format!("the configuration is wrong: {}\n", diagnostics.summary()),
     }
@@ -154,6 +161,7 @@ impl From<&Configuration> for Summary {
                 .process
                 .admin
                 .map(|address| address.to_string()),
+            certificates: certificates::of(configuration),
         }
     }
 }
@@ -242,6 +250,7 @@ impl Summary {
         );
         let off = "not served (kete.admin.bind)";
         line(&mut text, "metrics", self.admin.as_deref().unwrap_or(off));
+        text.push_str(&certificates::text(&self.certificates));
         text
     }
 }

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use kete_credentials::keycloak::DEFAULT_OAUTH_CLIENT;
 
 const LONG_ABOUT: &str = "\
 Takes user events and admin events from Keycloak and forwards each one to Socket.IO servers.
@@ -42,6 +43,31 @@ routes, but no sources.
 A source can name the realms of events that come without one (realm, realm-names.<id>). If only one
 source does, its names count here too; --source chooses among several.";
 
+const PREPARE: &str = "\
+Makes sure that Keycloak has what kete needs, and prints the lines to write into the configuration.
+
+--oauth-client prepares the client that destinations with oauth.mode=internal get their tokens
+with. If it is not there, it is created, with a secret that nobody can guess and with nothing
+switched on but its service account. If it is there, its secret is taken over and nothing of it is
+changed. Running this again is harmless.
+
+Where Keycloak is stands in kete.keycloak.url and kete.keycloak.tls.*. Whoever logs in needs the
+role manage-clients for the realm: an administrator (--admin-user), or without one the client of
+kete.keycloak.registration.*. The password of the administrator is never part of the command line.
+
+The lines go to standard output, with the secret, and can be appended to a properties file.";
+
+const PREPARE_EXAMPLES: &str = "\
+Examples:
+  kete keycloak prepare --oauth-client --realm shop --url https://keycloak.example.com \\
+      --admin-user admin --admin-password-file /run/secrets/admin >> kete.properties
+      Prepares the client kete-oauth-client, and appends what a route needs to use it.
+  kete keycloak prepare --oauth-client kete-tokens --realm shop --config kete.properties \\
+      --admin-user admin --admin-password-file - --secret-file secrets/kete-tokens
+      Reads the password from standard input, and writes the secret into a file of its own.
+
+Exit codes: 0 prepared, 1 failed, 2 wrong usage or configuration.";
+
 const EXAMPLES: &str = "\
 Examples:
   kete check --config kete.properties
@@ -50,6 +76,8 @@ Examples:
       Shows for each event which routes take it, why, and under which event name.
   kete run --config kete.properties
       Forwards events until it is told to stop.
+  kete keycloak prepare --oauth-client --realm shop --config kete.properties --admin-user admin
+      Creates the client that tokens are fetched with, and prints what to configure.
   kete run --set kete.sources.input.kind=stdin --set kete.routes.all.destination.kind=stdout
       Prints each event of standard input as it would be sent; needs no server.
 
@@ -75,10 +103,20 @@ pub(crate) enum Command {
     /// Shows what would happen to events from standard input, and sends nothing.
     #[command(long_about = EXPLAIN)]
     Explain(ExplainOptions),
+    /// Prepares Keycloak for kete.
+    #[command(subcommand)]
+    Keycloak(KeycloakCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeycloakCommand {
+    /// Makes sure that Keycloak has what kete needs, and prints the lines to configure.
+    #[command(long_about = PREPARE, after_help = PREPARE_EXAMPLES)]
+    Prepare(PrepareOptions),
 }
 
 /// What all commands have in common.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Options {
     /// A properties file; can be given several times, and later files win.
     #[arg(long, value_name = "FILE")]
@@ -99,6 +137,65 @@ pub(crate) struct ExplainOptions {
     /// The source that the events would come from, whose names of realms count.
     #[arg(long, value_name = "NAME")]
     pub(crate) source: Option<String>,
+}
+
+/// What `keycloak prepare` has beside them.
+#[derive(Debug, Args)]
+pub(crate) struct PrepareOptions {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    /// Prepares the client of this id for getting tokens [without ID: kete-oauth-client].
+    #[arg(long, value_name = "ID", num_args = 0..=1, required = true)]
+    #[arg(default_missing_value = DEFAULT_OAUTH_CLIENT, value_parser = name)]
+    pub(crate) oauth_client: String,
+    /// The realm of the client.
+    #[arg(long, value_name = "REALM", value_parser = name)]
+    pub(crate) realm: String,
+    /// Where Keycloak is; the same as --set kete.keycloak.url=URL.
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// An administrator who logs in with a password.
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub(crate) admin_user: Option<String>,
+    /// The realm of the administrator.
+    #[arg(
+        long,
+        value_name = "REALM",
+        default_value = "master",
+        requires = "admin_user"
+    )]
+    pub(crate) admin_realm: String,
+    /// The file with the password, - for standard input.
+    ///
+    /// Without it, the environment variable KETE_ADMIN_PASSWORD has the password.
+    #[arg(long, value_name = "FILE", requires = "admin_user")]
+    pub(crate) admin_password_file: Option<PathBuf>,
+    /// Writes the secret into this file, and prints the name of the file instead.
+    ///
+    /// Only the owner of the file can read it. A file with something else in it is left alone.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// A route to print the lines for; can be given several times.
+    ///
+    /// Without it, those of the configuration that use this client, else a new one.
+    #[arg(long, value_name = "NAME", value_parser = route_name)]
+    pub(crate) route: Vec<String>,
+}
+
+/// A name as the values of keys have it: not blank, and without white space around it.
+fn name(text: &str) -> Result<String, &'static str> {
+    match text.trim() {
+        "" => Err("it is blank"),
+        name => Ok(name.to_owned()),
+    }
+}
+
+/// A name as it can stand in `kete.routes.<name>`.
+fn route_name(text: &str) -> Result<String, &'static str> {
+    match name(text)? {
+        name if name.contains('.') => Err("the name of a route has no dots"),
+        name => Ok(name),
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -128,5 +225,33 @@ mod tests {
         assert_eq!(options.config, [PathBuf::from("a"), PathBuf::from("b")]);
         assert_eq!(options.set, ["k=1", "k=2"]);
         assert_eq!(options.format, Format::Human);
+    }
+
+    #[test]
+    fn the_client_to_prepare_has_a_default_name_and_must_be_asked_for() {
+        let prepare = |rest: &str| {
+            let line = format!("kete keycloak prepare --realm shop {rest}");
+            CommandLine::try_parse_from(line.split_whitespace()).map(|parsed| {
+                match parsed.command {
+                    Command::Keycloak(KeycloakCommand::Prepare(options)) => options,
+                    other => panic!("{other:?}"),
+                }
+            })
+        };
+        assert!(prepare("").is_err());
+        assert_eq!(
+            prepare("--oauth-client").unwrap().oauth_client,
+            "kete-oauth-client"
+        );
+        let named = prepare("--oauth-client x --route a --route b").unwrap();
+        assert_eq!(
+            (named.oauth_client.as_str(), named.admin_realm.as_str()),
+            ("x", "master")
+        );
+        assert_eq!(named.route, ["a", "b"]);
+        assert!(prepare("--oauth-client --route a.b").is_err());
+        assert!(prepare("--oauth-client= --route a").is_err());
+        assert!(prepare("--oauth-client --admin-realm x").is_err());
+        assert!(prepare("--oauth-client --admin-password-file x").is_err());
     }
 }

@@ -10,6 +10,7 @@ mod check;
 mod cli;
 mod exit;
 mod explain;
+mod keycloak;
 mod logging;
 mod output;
 mod run;
@@ -19,13 +20,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Command, CommandLine};
+use crate::cli::{Command, CommandLine, KeycloakCommand};
 
 fn main() -> ExitCode {
     let exit = match CommandLine::parse().command {
         Command::Run(options) => run::run(&options),
         Command::Check(options) => check::check(&options),
         Command::Explain(options) => explain::explain(&options),
+        Command::Keycloak(KeycloakCommand::Prepare(options)) => keycloak::prepare(&options),
     };
     exit.into()
 }

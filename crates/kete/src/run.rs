@@ -77,7 +77,7 @@ pub(crate) fn run(options: &Options) -> Exit {
         return Exit::Failed;
     }
     introduce(&configuration);
-    log_warnings(&diagnostics);
+    log_findings(&diagnostics);
     let outcome = match runtime() {
         Err(problem) => Err(StartError::Runtime(problem)),
         Ok(runtime) => {
@@ -189,17 +189,16 @@ fn introduce(configuration: &Configuration) {
     }
 }
 
-fn log_warnings(diagnostics: &Diagnostics) {
-    for diagnostic in diagnostics
-        .iter()
-        .filter(|found| found.severity == Severity::Warning)
-    {
+/// Logs what is strange in the configuration, and yet no reason not to run.
+fn log_findings(diagnostics: &Diagnostics) {
+    for diagnostic in diagnostics.iter() {
         let place = diagnostic.origin.as_ref().map(tracing::field::display);
         let (key, help) = (diagnostic.key.as_deref(), diagnostic.help.as_deref());
-        warn!(
-            code = diagnostic.code,
-            place, key, help, "configuration: {}", diagnostic.message
-        );
+        let (code, message) = (diagnostic.code, &diagnostic.message);
+        match diagnostic.severity {
+            Severity::Warning => warn!(code, place, key, help, "configuration: {message}"),
+            Severity::Error => error!(code, place, key, help, "configuration: {message}"),
+        }
     }
 }
 

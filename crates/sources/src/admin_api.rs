@@ -21,7 +21,10 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::{self, BoxFuture};
-use kete_pipeline::{Intake, Source, SourceError, SourceKind, SourcePlan, SourceSection, Stop};
+use kete_pipeline::{
+    Certificate, CertificateReader, Intake, Source, SourceError, SourceKind, SourcePlan,
+    SourceSection, Stop,
+};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -29,8 +32,6 @@ use self::access::Access;
 use self::client::{AdminApi, EventKind};
 use self::poller::Poller;
 use self::settings::Settings;
-
-pub use self::settings::KEYCLOAK_KEYS;
 
 /// The value of `kind`.
 pub(crate) const NAME: &str = "admin-api";
@@ -63,6 +64,10 @@ impl SourcePlan for Plan {
         false
     }
 
+    fn certificates(&self) -> Vec<Certificate> {
+        access::named(self.settings.client.keycloak.tls.certificates())
+    }
+
     fn build(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Source>, SourceError>> {
         let Plan { name, settings } = *self;
         let source = AdminSource::new(settings).map(|source| Box::new(source) as Box<dyn Source>);
@@ -82,7 +87,7 @@ struct AdminSource {
 
 impl AdminSource {
     fn new(settings: Settings) -> Result<AdminSource, String> {
-        let access = Access::new(&settings.keycloak).map_err(|error| error.to_string())?;
+        let access = Access::new(&settings.client).map_err(|error| error.to_string())?;
         Ok(AdminSource {
             settings: Arc::new(settings),
             access: Arc::new(access),
@@ -122,6 +127,11 @@ impl Source for AdminSource {
         stop: Stop,
     ) -> BoxFuture<'static, Result<(), SourceError>> {
         self.poll_all(intake, stop).boxed()
+    }
+
+    fn certificates(&self) -> Option<CertificateReader> {
+        let access = Arc::clone(&self.access);
+        Some(Arc::new(move || access.certificates()))
     }
 }
 

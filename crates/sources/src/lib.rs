@@ -18,6 +18,5 @@ mod stdin;
 mod testing;
 mod webhook;
 
-pub use admin_api::KEYCLOAK_KEYS;
 pub use realm_names::RealmNames;
 pub use registry::{CheckedSource, KINDS, SOURCE_KEYS, check_sources};

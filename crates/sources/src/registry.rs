@@ -6,15 +6,14 @@
 use kete_config::{
     AnyKey, Diagnostic, Diagnostics, Key, KeyTable, Scope, Setting, Settings, code, nearest,
 };
+use kete_credentials::keycloak::{self, KEYCLOAK_KEYS, KEYCLOAK_SECTIONS};
 use kete_pipeline::{SourceKind, SourcePlan, SourceSection};
 
 use crate::realm_names::{REALM, RealmNames};
-use crate::{KEYCLOAK_KEYS, admin_api, stdin, webhook};
+use crate::{admin_api, stdin, webhook};
 
 /// Where the sources stand.
 pub(crate) const SECTION: &str = "kete.sources";
-/// Where it stands how to reach Keycloak.
-pub(crate) const KEYCLOAK_SECTION: &str = "kete.keycloak";
 
 /// The name of the source that `kete.keycloak.*` alone stands for.
 const IMPLIED_NAME: &str = "keycloak";
@@ -72,15 +71,15 @@ pub struct CheckedSource {
 /// source mean one `admin-api` source; neither is an error. The sources come sorted by name.
 pub fn check_sources(settings: &Settings, diagnostics: &Diagnostics) -> Vec<CheckedSource> {
     settings
-        .scope(KEYCLOAK_SECTION, diagnostics)
-        .check_unknown(&[KEYCLOAK_KEYS]);
+        .scope(keycloak::SECTION, diagnostics)
+        .check_unknown_sections(&[KEYCLOAK_KEYS], KEYCLOAK_SECTIONS);
     reject_sections_with_a_value(settings, diagnostics);
     let names = settings.names_below(SECTION);
     if !names.is_empty() {
         let check = |name: String| check_source(&name, settings, diagnostics);
         return names.into_iter().filter_map(check).collect();
     }
-    if has_keys_below(settings, KEYCLOAK_SECTION) {
+    if has_keys_below(settings, keycloak::SECTION) {
         let scope = settings.scope(&format!("{SECTION}.{IMPLIED_NAME}"), diagnostics);
         return plan(IMPLIED_NAME, find(admin_api::NAME), &scope)
             .into_iter()

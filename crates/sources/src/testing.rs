@@ -6,6 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{self, BoxFuture};
+use kete_credentials::keycloak::{Keycloak, PollingClient};
+use kete_credentials::tls::TlsSettings;
+use kete_credentials::{Secret, SecretText};
 use kete_pipeline::lane::Ordering;
 use kete_pipeline::{
     ConnectFailure, Connection, ConnectionEvent, DeadLetters, Destination, EventFailure,
@@ -17,6 +20,7 @@ use kete_routes::{MatchMode, MatchSet, Matcher, Retry, RouteRules};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use url::Url;
 
 /// How long a test waits for what must come.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -274,4 +278,16 @@ impl Connection for Collecting {
     fn close(self: Box<Self>) {}
 
     fn abort(self: Box<Self>) {}
+}
+
+/// The client `kete` with the secret `hush`, of a Keycloak at this URL.
+pub(crate) fn polling_client(url: &str) -> PollingClient {
+    let url = Url::parse(url).unwrap();
+    let tls = TlsSettings::default_for(&url);
+    PollingClient {
+        keycloak: Keycloak { url, tls },
+        auth_realm: None,
+        client_id: "kete".to_owned(),
+        client_secret: SecretText::Given(Secret::new("hush".to_owned())),
+    }
 }

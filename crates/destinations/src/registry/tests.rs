@@ -131,8 +131,6 @@ fn unknown_keys_are_errors_with_the_nearest_name() {
 #[test]
 fn keys_of_later_versions_are_refused_with_a_way_out() {
     for key in [
-        "tls.trust-store.loader.kind",
-        "oauth.token-url",
         "transports",
         "upgrade",
         "engine-io-version",

@@ -11,19 +11,18 @@
 //! connection keeps answering, and its end is noticed at once. Whatever ends it, the lane that it
 //! is lent to gets exactly one [`ConnectionEvent::Lost`], unless it has given the connection up.
 
+mod listening;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use kete_pipeline::{
     CLOSE_DEADLINE, ConnectFailure, ConnectionEvent, EventFailure, FailureReason, Outgoing,
 };
-use kete_socketio::{BarrierKind, CloseReason, Emit, Notification, Receiver, Sender};
+use kete_socketio::{BarrierKind, Emit, Sender};
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tokio::time::{Instant, timeout};
 
 use super::barrier::{BarrierMemory, FIRST_FREE_NUMBER};
 use super::confirmation::{Confirmation, EVERY, Question};
@@ -31,11 +30,10 @@ use super::failure;
 use super::names::Names;
 use super::settings::{Confirm, ErrorPointer};
 
+pub(crate) use listening::attend;
+
 /// How many reports may wait for the lane; while they do, later ones are merged.
 const REPORTS: usize = 64;
-
-/// How many notifications are taken before the lane is told.
-const AT_ONCE: usize = 512;
 
 /// The time for a graceful close, a little less than the lane waits for it.
 const CLOSE_WITHIN: Duration = CLOSE_DEADLINE.saturating_sub(Duration::from_millis(500));
@@ -71,6 +69,17 @@ struct State {
     /// The ways in which a sign of life was last asked for.
     life_asked: Vec<BarrierKind>,
     names: Names,
+    retirement: Retirement,
+}
+
+/// Whether the connection is to be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Retirement {
+    No,
+    /// It is, and the lane that has it does not know.
+    Due,
+    /// It is, and the lane was told.
+    Told,
 }
 
 #[derive(Debug)]
@@ -99,6 +108,7 @@ impl Line {
             confirmation,
             life_asked: Vec::new(),
             names: Names::default(),
+            retirement: Retirement::No,
         };
         Line {
             context,
@@ -145,7 +155,8 @@ impl Line {
     pub(crate) fn take_back(&self) -> bool {
         let mut state = self.lock();
         let settled = !state.confirmation.carries_events() && !self.sender.is_closed();
-        if !settled || !matches!(state.phase, Phase::Lent(_)) {
+        let stays = state.retirement == Retirement::No;
+        if !settled || !stays || !matches!(state.phase, Phase::Lent(_)) {
             return false;
         }
         state.phase = Phase::Idle {
@@ -281,8 +292,22 @@ impl Line {
         };
     }
 
+    /// Has it replaced: the lane that has it is told, an idle one is closed.
+    fn retire(&self) {
+        let mut state = self.lock();
+        if state.retirement != Retirement::No {
+            return;
+        }
+        state.retirement = Retirement::Due;
+        let idle = matches!(state.phase, Phase::Idle { .. });
+        drop(state);
+        if idle {
+            self.close();
+        }
+    }
+
     fn tell(&self, state: &State) {
-        if state.confirmation.has_reports() {
+        if state.has_reports() {
             self.changed.notify_one();
         }
     }
@@ -292,147 +317,16 @@ impl Line {
     }
 }
 
-/// Listens to a connection until it has ended. `stop` ends it at once.
-pub(crate) async fn attend(line: Arc<Line>, mut receiver: Receiver, stop: CancellationToken) {
-    let reason = loop {
-        let (lane, until) = line.waits_for();
-        tokio::select! {
-            notification = receiver.next() => {
-                if let Some(reason) = line.take(notification, &mut receiver) {
-                    break reason;
-                }
-            }
-            room = room(lane.as_ref()), if lane.is_some() => line.report(lane.as_ref(), room),
-            () = line.changed.notified() => {}
-            () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {
-                line.sender.abort();
-            }
-            () = stop.cancelled() => {
-                line.sender.abort();
-                break CloseReason::Aborted;
-            }
-        }
-    };
-    tokio::select! {
-        () = line.end(&reason) => {}
-        () = stop.cancelled() => {}
-    }
-}
-
-type Room<'l> = Option<mpsc::Permit<'l, ConnectionEvent>>;
-
-async fn room(lane: Option<&mpsc::Sender<ConnectionEvent>>) -> Room<'_> {
-    lane?.reserve().await.ok()
-}
-
-impl Line {
-    /// The lane, if there is something to tell it, and when a graceful close has taken too long.
-    fn waits_for(&self) -> (Option<mpsc::Sender<ConnectionEvent>>, Option<Instant>) {
-        let state = self.lock();
-        match &state.phase {
-            Phase::Lent(lane) if state.confirmation.has_reports() => (Some(lane.clone()), None),
-            Phase::Closing(until) => (None, Some(*until)),
-            _ => (None, None),
-        }
+impl State {
+    fn has_reports(&self) -> bool {
+        self.retirement == Retirement::Due || self.confirmation.has_reports()
     }
 
-    /// Takes a notification and what has come with it. Returns why the connection has ended.
-    fn take(
-        &self,
-        mut notification: Option<Notification>,
-        receiver: &mut Receiver,
-    ) -> Option<CloseReason> {
-        let mut state = self.lock();
-        for taken in 1.. {
-            match notification {
-                Some(Notification::Closed(reason)) => return Some(reason),
-                Some(notification) => self.learn(&mut state, notification),
-                None => return Some(CloseReason::Aborted),
-            }
-            if taken == AT_ONCE {
-                break;
-            }
-            notification = match receiver.next().now_or_never() {
-                Some(next) => next,
-                None => break,
-            };
+    fn next_report(&mut self) -> Option<ConnectionEvent> {
+        if self.retirement == Retirement::Due {
+            self.retirement = Retirement::Told;
+            return Some(ConnectionEvent::Retire);
         }
-        self.answer_idle(&mut state);
-        None
-    }
-
-    fn learn(&self, state: &mut State, notification: Notification) {
-        match notification {
-            Notification::Barrier(number) | Notification::Flushed(number) => {
-                let way = state.confirmation.way_of_life(number);
-                if let Some(kind) = way.and_then(|way| state.life_asked.get(way)) {
-                    self.context.barrier.learn(*kind);
-                }
-                if let Some(question) = state.confirmation.answered(number) {
-                    self.ask(state, question);
-                }
-            }
-            Notification::Ack { id, payload } => {
-                let pointer = self.context.error_pointer.as_ref();
-                state.confirmation.acknowledged(id, &payload, pointer);
-            }
-            // Nobody here listens to events of the server.
-            _ => {}
-        }
-    }
-
-    /// Passes a sign of life on to whoever waits for it while the connection is idle.
-    fn answer_idle(&self, state: &mut State) {
-        let Phase::Idle { asked, .. } = &mut state.phase else {
-            return;
-        };
-        while let Some(report) = state.confirmation.next_report() {
-            if report == ConnectionEvent::Proven
-                && let Some(asked) = asked.take()
-            {
-                // Whoever asked may have stopped waiting.
-                let _late = asked.send(());
-            }
-        }
-    }
-
-    /// Tells the lane one thing, unless the connection is not lent to it any more.
-    fn report(&self, lane: Option<&mpsc::Sender<ConnectionEvent>>, room: Room<'_>) {
-        let mut state = self.lock();
-        let Phase::Lent(current) = &state.phase else {
-            return;
-        };
-        if !lane.is_some_and(|lane| lane.same_channel(current)) {
-            return;
-        }
-        match (room, state.confirmation.next_report()) {
-            (Some(room), Some(report)) => room.send(report),
-            // The lane listens no more: nothing that is reported can matter.
-            (None, Some(_)) => while state.confirmation.next_report().is_some() {},
-            (_, None) => {}
-        }
-    }
-
-    /// Tells the lane that it is over, after everything else.
-    async fn end(&self, reason: &CloseReason) {
-        let failure = failure::ended(&self.context.peer, reason);
-        let (phase, reports) = {
-            let mut state = self.lock();
-            let phase = std::mem::replace(&mut state.phase, Phase::Ended(failure.clone()));
-            let reports: Vec<ConnectionEvent> =
-                std::iter::from_fn(|| state.confirmation.next_report()).collect();
-            (phase, reports)
-        };
-        debug!(peer = &*self.context.peer, %reason, "connection ended");
-        if matches!(phase, Phase::Closing(_)) {
-            return;
-        }
-        self.context.up.store(false, Ordering::Relaxed);
-        let Phase::Lent(lane) = phase else { return };
-        for report in reports.into_iter().chain([ConnectionEvent::Lost(failure)]) {
-            if lane.send(report).await.is_err() {
-                return;
-            }
-        }
+        self.confirmation.next_report()
     }
 }

@@ -7,6 +7,8 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use kete_credentials::oauth::TokenError;
+use kete_credentials::tls::advice;
 use kete_pipeline::{ConnectFailure, ConnectFailureKind, EventFailure, FailureReason};
 use kete_socketio::{BarrierKind, CloseReason, ConnectError, HttpRefusal, Stage, TooLarge};
 
@@ -25,6 +27,12 @@ const ABOUT_CREDENTIALS: [&str; 8] = [
 
 /// Why connecting to `peer` failed.
 pub(crate) fn connecting(peer: &str, error: &ConnectError) -> ConnectFailure {
+    if let Some(way_out) = about_tls(error) {
+        return ConnectFailure {
+            kind: ConnectFailureKind::Tls,
+            message: format!("{peer}: {error}; {way_out}"),
+        };
+    }
     let (kind, way_out) = match error {
         ConnectError::Http(refusal) => return refused_by_http(peer, refusal),
         ConnectError::Options(_) => (ConnectFailureKind::Protocol, "check url and namespace"),
@@ -32,11 +40,6 @@ pub(crate) fn connecting(peer: &str, error: &ConnectError) -> ConnectFailure {
         ConnectError::Tcp { .. } => (
             ConnectFailureKind::Unreachable,
             "check the host and port in url, and that the server runs",
-        ),
-        ConnectError::Tls { .. } => (
-            ConnectFailureKind::Tls,
-            "check that the system trusts the certificate's authority, that the certificate is \
-             for this host, and that the port speaks TLS",
         ),
         ConnectError::Upgrade { .. } | ConnectError::NotEngineIo { .. } => (
             ConnectFailureKind::Protocol,
@@ -50,10 +53,7 @@ pub(crate) fn connecting(peer: &str, error: &ConnectError) -> ConnectFailure {
         ConnectError::Closed {
             stage: Stage::Upgrade,
             reason,
-        } => (
-            while_connecting(reason),
-            "servers hang up on a path that they do not know; check path and url",
-        ),
+        } => (while_connecting(reason), hung_up(peer)),
         ConnectError::Closed { reason, .. } => (while_connecting(reason), "see the server's log"),
         ConnectError::TimedOut { .. } => (
             ConnectFailureKind::Timeout,
@@ -64,6 +64,58 @@ pub(crate) fn connecting(peer: &str, error: &ConnectError) -> ConnectFailure {
     ConnectFailure {
         kind,
         message: format!("{peer}: {error}; {way_out}"),
+    }
+}
+
+/// The way out of a failure that TLS has caused. A server may refuse a client certificate only
+/// after the handshake.
+fn about_tls(error: &ConnectError) -> Option<String> {
+    match error {
+        ConnectError::Tls { source, .. } => {
+            let advice = advice(source, "tls");
+            Some(advice.unwrap_or_else(|| "check that the port speaks TLS".to_owned()))
+        }
+        ConnectError::Closed { reason, .. } => advice(&**reason, "tls"),
+        _ => None,
+    }
+}
+
+/// Whether the server may have refused because of who asked: with another token it may consent.
+/// Some servers only hang up on the namespace.
+pub(crate) fn is_about_identity(error: &ConnectError) -> bool {
+    match error {
+        ConnectError::Http(refusal) => matches!(
+            refusal.status,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+        ),
+        ConnectError::Refused { .. } => true,
+        ConnectError::Closed { stage, reason } => {
+            *stage == Stage::Namespace && matches!(**reason, CloseReason::Disconnected)
+        }
+        _ => false,
+    }
+}
+
+/// There is no token to connect with.
+pub(crate) fn no_token(peer: &str, error: &TokenError) -> ConnectFailure {
+    let kind = if error.can_retry_help() {
+        ConnectFailureKind::Unreachable
+    } else {
+        ConnectFailureKind::Unauthorized
+    };
+    let mut message = format!("{peer}: there is no token to connect with: {error}");
+    if let Some(way_out) = error.way_out() {
+        message.push_str(&format!("; {way_out}"));
+    }
+    ConnectFailure { kind, message }
+}
+
+/// There is a token, and it cannot be sent.
+pub(crate) fn unusable_token(peer: &str, problem: &str) -> ConnectFailure {
+    let message = format!("{peer}: the token cannot be sent: {problem}; check oauth.send-as");
+    ConnectFailure {
+        kind: ConnectFailureKind::Unauthorized,
+        message,
     }
 }
 
@@ -194,6 +246,16 @@ fn about_namespace(payload: &str) -> (ConnectFailureKind, &'static str) {
         ConnectFailureKind::Rejected,
         "check namespace, then auth.<KEY> and headers.Authorization",
     )
+}
+
+/// Some servers look at a client's certificate only after the handshake, and say nothing (Node).
+fn hung_up(peer: &str) -> &'static str {
+    if peer.starts_with("https:") || peer.starts_with("wss:") {
+        "servers hang up on a path that they do not know, and on a client that has no certificate \
+         which they accept; check path, url and tls.key-store"
+    } else {
+        "servers hang up on a path that they do not know; check path and url"
+    }
 }
 
 fn while_connecting(reason: &CloseReason) -> ConnectFailureKind {

@@ -13,13 +13,14 @@ use deadpool::managed::{
     Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts,
 };
 use kete_pipeline::{ConnectFailure, Connection, Outgoing};
-use kete_socketio::{Options, connect};
+use kete_socketio::{Receiver, Sender, connect};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::barrier::{ANSWER_WITHIN, NoBarrier};
 use super::connection::{Context, Line, attend};
 use super::failure;
+use super::identity::{Identity, Lease};
 use super::pool_settings::PoolSettings;
 use super::settings::Confirm;
 
@@ -40,7 +41,7 @@ impl Drop for Wire {
 #[derive(Debug)]
 pub(crate) struct Dialler {
     pub(crate) context: Arc<Context>,
-    options: Options,
+    identity: Arc<Identity>,
     test_on_borrow: bool,
     /// All connections that are not quite gone.
     lines: Mutex<Vec<Weak<Line>>>,
@@ -52,7 +53,7 @@ pub(crate) struct Dialler {
 
 /// Builds the pool of a route; `stop` ends all of its connections at once.
 pub(crate) fn build(
-    options: Options,
+    identity: &Arc<Identity>,
     context: Arc<Context>,
     settings: &PoolSettings,
     tasks: &TaskTracker,
@@ -60,7 +61,7 @@ pub(crate) fn build(
 ) -> Result<Wires, String> {
     let dialler = Dialler {
         context,
-        options,
+        identity: Arc::clone(identity),
         test_on_borrow: settings.test_on_borrow,
         lines: Mutex::default(),
         doubt: AtomicBool::new(false),
@@ -84,7 +85,7 @@ pub(crate) fn build(
 /// Takes an idle connection that is still good, or makes one.
 pub(crate) async fn take(pool: &Wires) -> Result<Object<Dialler>, ConnectFailure> {
     let dialler = pool.manager();
-    let waited = dialler.options.connect_timeout;
+    let waited = dialler.identity.connect_timeout();
     let timeouts = Timeouts {
         wait: Some(waited),
         ..Timeouts::new()
@@ -121,11 +122,26 @@ impl Dialler {
             .count()
     }
 
+    /// Connects; once again and at once if a token is refused that may just be too old.
+    async fn connect(&self) -> Result<(Sender, Receiver, Lease), ConnectFailure> {
+        let peer = &*self.context.peer;
+        loop {
+            let attempt = self.identity.attempt(peer).await?;
+            match connect(&attempt.options).await {
+                Ok((sender, receiver)) => return Ok((sender, receiver, attempt.lease)),
+                Err(error) => {
+                    let about_identity = failure::is_about_identity(&error);
+                    if !(about_identity && self.identity.refused(&attempt)) {
+                        return Err(failure::connecting(peer, &error));
+                    }
+                }
+            }
+        }
+    }
+
     async fn dial(&self) -> Result<Wire, ConnectFailure> {
         let peer = &*self.context.peer;
-        let connected = connect(&self.options).await;
-        let (sender, mut receiver) =
-            connected.map_err(|error| failure::connecting(peer, &error))?;
+        let (sender, mut receiver, lease) = self.connect().await?;
         let barrier = match self.context.confirm {
             Confirm::Barrier => {
                 let asked = self.context.barrier.ask(&sender, &mut receiver).await;
@@ -134,8 +150,8 @@ impl Dialler {
             Confirm::Ack | Confirm::Written => None,
         };
         let line = Arc::new(Line::new(Arc::clone(&self.context), sender, barrier));
-        self.tasks
-            .spawn(attend(Arc::clone(&line), receiver, self.stop.clone()));
+        let attended = attend(Arc::clone(&line), receiver, lease, self.stop.clone());
+        self.tasks.spawn(attended);
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.retain(|line| line.strong_count() > 0);
         lines.push(Arc::downgrade(&line));

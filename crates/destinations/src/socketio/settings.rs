@@ -6,12 +6,16 @@
 
 use std::num::NonZeroU32;
 
-use kete_config::{Key, KeyTable, MapKey, NotYet, Scope, Setting, Size, Unused, code};
+use kete_config::{AnyKey, Key, KeyTable, MapKey, NotYet, Scope, Section, Setting, Size, Unused};
+use kete_credentials::oauth::{OAUTH_KEYS, OauthSettings};
+use kete_credentials::proxy::PROXY_KEYS;
+use kete_credentials::tls::{TLS_KEYS, TlsSettings};
 use kete_routes::{EventName, Unresolved, read_event_name};
 use kete_socketio::{MaxPayload, Options};
 use serde_json::Value;
 use url::Url;
 
+use super::identity::IdentitySettings;
 use super::pool_settings::{self as pool, PoolSettings};
 use super::target;
 use crate::codes;
@@ -86,31 +90,8 @@ static MAX_PAYLOAD: Key<PayloadLimit> = Key::with_default(
     "the largest packet to send: what the server advertised (auto), any (off), or a size; a \
      larger event becomes a dead letter",
 );
-static TLS_ENABLED: Key<bool> = Key::with_default(
-    "tls.enabled",
-    "false",
-    "an https or wss url is always encrypted, whatever this says",
-);
-static TLS_VERIFY_HOSTNAME: Key<bool> = Key::with_default(
-    "tls.verify-hostname",
-    "true",
-    "whether the certificate has to match the host name; it cannot be switched off yet",
-);
-static OAUTH_ENABLED: Key<bool> = Key::with_default(
-    "oauth.enabled",
-    "false",
-    "whether to send a token; not possible yet",
-);
-
-static TLS: NotYet = NotYet::new(
-    "tls",
-    "an https url works with the certificates that the system trusts; until own stores can be \
-     named, add the authority to those",
-);
-static OAUTH: NotYet = NotYet::new(
-    "oauth",
-    "until then, set headers.Authorization to a token that does not expire",
-);
+static TLS: Section = Section::new("tls", "how connections are encrypted, and to whom");
+static OAUTH: Section = Section::new("oauth", "where tokens come from, and how they are sent");
 static TRANSPORTS: NotYet = NotYet::new("transports", WEBSOCKET_ONLY);
 static UPGRADE: NotYet = NotYet::new("upgrade", WEBSOCKET_ONLY);
 static ENGINE_IO_VERSION: NotYet = NotYet::new(
@@ -174,9 +155,6 @@ pub(crate) static KEYS: KeyTable = &[
     &pool::FAIRNESS,
     &pool::TEST_ON_CREATE,
     &pool::TEST_ON_RETURN,
-    &TLS_ENABLED,
-    &TLS_VERIFY_HOSTNAME,
-    &OAUTH_ENABLED,
     &TLS,
     &OAUTH,
     &TRANSPORTS,
@@ -190,6 +168,14 @@ pub(crate) static KEYS: KeyTable = &[
     &AUTHENTICATION_TYPE,
     &CONTENT_ENCODING,
     &CONTENT_TRANSFER_ENCODING,
+];
+
+/// The sections below it.
+pub(crate) static SECTIONS: &[(&str, KeyTable)] = &[
+    ("tls", TLS_KEYS),
+    ("oauth", OAUTH_KEYS),
+    ("oauth.tls", TLS_KEYS),
+    ("oauth.proxy", PROXY_KEYS),
 ];
 
 /// When an event counts as delivered.
@@ -292,8 +278,9 @@ fn bounded(text: &str) -> String {
 /// Everything that a Socket.IO destination was told.
 #[derive(Debug)]
 pub(crate) struct SocketIoSettings {
-    /// Without TLS configuration.
+    /// Without what the identity adds.
     pub(crate) options: Options,
+    pub(crate) identity: IdentitySettings,
     pub(crate) event_name: EventName,
     pub(crate) confirm: Confirm,
     pub(crate) barrier: BarrierChoice,
@@ -301,8 +288,9 @@ pub(crate) struct SocketIoSettings {
     pub(crate) pool: PoolSettings,
 }
 
-/// Reads the section. `None` if anything is wrong; the diagnostics say what.
-pub(crate) fn read(scope: &Scope<'_>) -> Option<SocketIoSettings> {
+/// Reads the section. `None` if anything is wrong; the diagnostics say what. `only_realm` is the
+/// only realm that the route takes events of.
+pub(crate) fn read(scope: &Scope<'_>, only_realm: Option<&str>) -> Option<SocketIoSettings> {
     let options = target::read(scope);
     let event_name = read_event_name(scope, &EVENT_NAME, &UNRESOLVED_VARIABLES);
     let confirm = scope.read(&CONFIRM);
@@ -310,27 +298,18 @@ pub(crate) fn read(scope: &Scope<'_>) -> Option<SocketIoSettings> {
     let error_pointer = read_error_pointer(scope, confirm);
     let max_payload = scope.read(&MAX_PAYLOAD);
     let pool = pool::read(scope);
-    let secure = options.as_ref().map(|options| is_secure(&options.url));
-    let allowed = [check_tls(scope, secure), check_oauth(scope)];
+    let identity = read_identity(scope, options.as_ref(), only_realm);
     let mut options = options?;
     options.max_payload = max_payload?.0;
-    let settings = SocketIoSettings {
+    Some(SocketIoSettings {
         options,
+        identity: identity?,
         event_name: event_name?,
         confirm: confirm?,
         barrier: barrier?,
         error_pointer: error_pointer?,
         pool: pool?,
-    };
-    allowed
-        .into_iter()
-        .all(|allowed| allowed)
-        .then_some(settings)
-}
-
-/// Whether connections to it are encrypted.
-fn is_secure(url: &Url) -> bool {
-    matches!(url.scheme(), "https" | "wss")
+    })
 }
 
 /// `None` if it is wrong, `Some(None)` if there is none.
@@ -350,38 +329,43 @@ fn read_error_pointer(scope: &Scope<'_>, confirm: Option<Confirm>) -> Option<Opt
     (pointer.is_some() || !set).then_some(pointer)
 }
 
-fn check_tls(scope: &Scope<'_>, secure: Option<bool>) -> bool {
-    let enabled = scope.read(&TLS_ENABLED);
-    let verify = scope.read(&TLS_VERIFY_HOSTNAME);
-    match (enabled, secure) {
-        (Some(true), Some(false)) => {
-            let message = "the url is not encrypted, so there is no TLS to enable";
-            let help = "write https:// or wss:// in url".to_owned();
-            scope.reject("tls.enabled", codes::CONTRADICTION, message, help);
-        }
-        (Some(false), Some(true)) if scope.is_set("tls.enabled") => {
-            let message = "the url is encrypted, so TLS is used all the same";
-            scope.warn("tls.enabled", codes::NO_EFFECT, message, None);
-        }
-        _ => {}
+/// Reads both sections, which say who the connection is.
+fn read_identity(
+    scope: &Scope<'_>,
+    options: Option<&Options>,
+    only_realm: Option<&str>,
+) -> Option<IdentitySettings> {
+    let tls = TlsSettings::read(&scope.child("tls"), options.map(|options| &options.url));
+    let oauth = OauthSettings::read(&scope.child("oauth"), only_realm)?;
+    if let (Some(oauth), Some(options)) = (&oauth, options) {
+        warn_of_what_gives_way(scope, oauth, options);
     }
-    if verify == Some(false) {
-        let message = "host names are always verified; this cannot be switched off yet";
-        let help = "use the host name that the certificate was made for".to_owned();
-        scope.reject("tls.verify-hostname", code::NOT_YET, message, help);
-    }
-    let contradicts = enabled == Some(true) && secure == Some(false);
-    enabled.is_some() && verify == Some(true) && !contradicts
+    Some(IdentitySettings { tls: tls?, oauth })
 }
 
-fn check_oauth(scope: &Scope<'_>) -> bool {
-    let enabled = scope.read(&OAUTH_ENABLED);
-    if enabled == Some(true) {
-        let message = "OAuth cannot be used yet";
-        let help = "until then, set headers.Authorization to a token that does not expire";
-        scope.reject("oauth.enabled", code::NOT_YET, message, help.to_owned());
+/// A token stands where something else was configured.
+fn warn_of_what_gives_way(scope: &Scope<'_>, oauth: &OauthSettings, options: &Options) {
+    let (send_as, key) = (oauth.send_as(), oauth.auth_key());
+    let names = scope.map(&HEADERS).into_iter().map(|(name, _)| name);
+    let header = names
+        .filter(|name| send_as.header && name.eq_ignore_ascii_case("authorization"))
+        .map(|name| format!("{}.{name}", HEADERS.name()));
+    let has = |map: &MapKey| {
+        let name = format!("{}.{key}", map.name());
+        scope.is_set(&name).then_some(name)
+    };
+    let auth = send_as.auth.then(|| has(&AUTH)).flatten();
+    let query = send_as.query.then(|| has(&QUERY)).flatten();
+    for key in header.chain(auth).chain(query) {
+        let message = "the token of oauth is sent in its place";
+        let help = "leave it out, or send the token elsewhere with oauth.send-as".to_owned();
+        scope.warn(&key, codes::NO_EFFECT, message, help);
     }
-    enabled == Some(false)
+    let in_url = |name: &str| options.query.iter().any(|(given, _)| given == name);
+    if send_as.query && in_url(key) && !scope.is_set(&format!("{}.{key}", QUERY.name())) {
+        let message = format!("the token of oauth is sent in place of {key} in the query");
+        scope.warn(URL.name(), codes::NO_EFFECT, message, None);
+    }
 }
 
 #[cfg(test)]

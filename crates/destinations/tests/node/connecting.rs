@@ -184,7 +184,7 @@ async fn an_encrypted_url_to_a_port_that_is_not_is_a_matter_of_tls() {
         assert_eq!(failure.kind, ConnectFailureKind::Tls, "{}", failure.message);
         assert!(failure.message.starts_with(&url), "{}", failure.message);
         assert!(
-            failure.message.contains("that the port speaks TLS"),
+            failure.message.contains("the port does not speak TLS"),
             "{}",
             failure.message
         );

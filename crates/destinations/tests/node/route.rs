@@ -34,6 +34,7 @@ pub(crate) fn destination(url: &str, lines: &[&str]) -> Arc<dyn Destination> {
         diagnostics: &diagnostics,
         serializer: &serializer("json").unwrap(),
         lane: &LaneSettings::read(&scope).unwrap(),
+        only_realm: None,
     });
     assert_eq!(diagnostics.errors(), 0, "{diagnostics}");
     plan.unwrap().build().unwrap()

@@ -5,10 +5,11 @@
 //! level finds its right name.
 
 use kete_config::{Diagnostics, KeyTable, Known, Settings};
+use kete_credentials::keycloak::{KEYCLOAK_KEYS, KEYCLOAK_SECTIONS};
 use kete_destinations::{DESTINATION_KEYS, KINDS as DESTINATIONS};
 use kete_pipeline::{LANE_KEYS, PIPELINE_KEYS, QUEUE_ROUTE_KEYS};
 use kete_routes::ROUTE_KEYS;
-use kete_sources::{KEYCLOAK_KEYS, KINDS as SOURCES, SOURCE_KEYS};
+use kete_sources::{KINDS as SOURCES, SOURCE_KEYS};
 
 use super::{ROOT, routes, sources};
 use crate::settings::PROCESS_KEYS;
@@ -68,7 +69,15 @@ fn known() -> Known {
     let destinations = DESTINATIONS.iter().map(|kind| (&*destination, kind.keys));
     let sources = SOURCES.iter().map(|kind| (&*source, kind.keys));
     let tables = fixed.into_iter().chain(destinations).chain(sources);
-    tables.fold(Known::new(), |known, (section, table)| {
+    let known = tables.fold(Known::new(), |known, (section, table)| {
         known.below(section, table)
+    });
+    let destinations = DESTINATIONS.iter().flat_map(|kind| kind.sections);
+    let destinations = destinations.map(|section| (&*destination, section));
+    let keycloak = KEYCLOAK_SECTIONS.iter();
+    let keycloak = keycloak.map(|section| (sources::KEYCLOAK_SECTION, section));
+    let sections = destinations.chain(keycloak);
+    sections.fold(known, |known, (owner, (section, table))| {
+        known.below(&format!("{owner}.{section}"), table)
     })
 }

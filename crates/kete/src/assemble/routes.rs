@@ -65,6 +65,9 @@ fn check(name: &str, scope: &Scope<'_>, queue_max_bytes: u64) -> Option<CheckedR
         Some(settings) => Arc::clone(&settings.serializer),
         None => stand_in_serializer()?,
     };
+    let only_realm = settings
+        .as_ref()
+        .and_then(|settings| settings.rules.only_realm());
     let plan = check_destination(&DestinationSection {
         route: &Arc::from(name),
         scope: &destination,
@@ -72,6 +75,7 @@ fn check(name: &str, scope: &Scope<'_>, queue_max_bytes: u64) -> Option<CheckedR
         diagnostics: scope.diagnostics(),
         serializer: &serializer,
         lane: &lane.or_else(stand_in_lane)?,
+        only_realm: only_realm.as_deref(),
     });
     let (settings, limits, plan) = (settings?, limits?, plan?);
     lane?;
@@ -86,15 +90,11 @@ fn check(name: &str, scope: &Scope<'_>, queue_max_bytes: u64) -> Option<CheckedR
 }
 
 fn shown(destination: &Scope<'_>, kind: &str) -> Vec<Shown> {
-    let own = KINDS
-        .iter()
-        .find(|known| known.name == kind)
-        .map_or(&[][..], |kind| kind.keys);
-    shown::settings(
-        destination,
-        &[DESTINATION_KEYS, own, LANE_KEYS],
-        ALWAYS_SHOWN,
-    )
+    let kind = KINDS.iter().find(|known| known.name == kind);
+    let own = kind.map_or(&[][..], |kind| kind.keys);
+    let sections = kind.map_or(&[][..], |kind| kind.sections);
+    let tables = [DESTINATION_KEYS, own, LANE_KEYS];
+    shown::with_sections(destination, &tables, sections, ALWAYS_SHOWN)
 }
 
 /// What a destination is checked with where the route's own serializer is wrong.

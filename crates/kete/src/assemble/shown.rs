@@ -1,6 +1,6 @@
 //! The settings of a section as people may see them: what is set, and nothing that is secret.
 
-use kete_config::{AnyKey, Diagnostic, KeyTable, Scope};
+use kete_config::{AnyKey, Diagnostic, KeyTable, Scope, Status};
 use serde::Serialize;
 
 /// One setting, for people.
@@ -23,13 +23,33 @@ pub(super) fn settings(scope: &Scope<'_>, tables: &[KeyTable], always: &[&str]) 
         .filter_map(|(key, _)| key.strip_prefix(&start))
         .collect();
     let mut shown = Vec::new();
-    for declared in tables.iter().copied().flatten() {
+    // A section says nothing of what is in it, not even what is secret.
+    let is_key = |declared: &&&dyn AnyKey| declared.status() != Status::Section;
+    for declared in tables.iter().copied().flatten().filter(is_key) {
         let written = set.iter().filter(|key| declared.matches(key));
         let before = shown.len();
         shown.extend(written.filter_map(|key| as_written(scope, *declared, key)));
         if shown.len() == before && always.contains(&declared.name()) {
             shown.extend(as_default(*declared));
         }
+    }
+    shown
+}
+
+/// As [`settings`], with what is set in the sections below.
+pub(super) fn with_sections(
+    scope: &Scope<'_>,
+    tables: &[KeyTable],
+    sections: &[(&str, KeyTable)],
+    always: &[&str],
+) -> Vec<Shown> {
+    let mut shown = settings(scope, tables, always);
+    for (section, table) in sections {
+        let below = settings(&scope.child(section), &[*table], &[]);
+        shown.extend(below.into_iter().map(|setting| Shown {
+            key: format!("{section}.{}", setting.key),
+            ..setting
+        }));
     }
     shown
 }

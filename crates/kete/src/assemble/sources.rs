@@ -3,13 +3,14 @@
 //! Their own crate reads and judges them; here is added what people see of them.
 
 use kete_config::{Diagnostics, Settings};
-use kete_sources::{CheckedSource, KEYCLOAK_KEYS, SOURCE_KEYS, check_sources};
+use kete_credentials::keycloak::{self, KEYCLOAK_KEYS, KEYCLOAK_SECTIONS};
+use kete_sources::{CheckedSource, SOURCE_KEYS, check_sources};
 
 use super::Needs;
 use super::shown::{self, Shown};
 
 pub(super) const SECTION: &str = "kete.sources";
-pub(super) const KEYCLOAK_SECTION: &str = "kete.keycloak";
+pub(super) const KEYCLOAK_SECTION: &str = keycloak::SECTION;
 
 /// Shown even where they are left at their defaults, because senders have to know them.
 const ALWAYS_SHOWN: &[&str] = &["bind", "path"];
@@ -47,5 +48,13 @@ pub(super) fn read(
 /// How Keycloak is reached, for people.
 pub(super) fn keycloak(settings: &Settings, diagnostics: &Diagnostics) -> Vec<Shown> {
     let scope = settings.scope(KEYCLOAK_SECTION, diagnostics);
-    shown::settings(&scope, &[KEYCLOAK_KEYS], &[])
+    let mut shown = shown::settings(&scope, &[KEYCLOAK_KEYS], &[]);
+    for (section, table) in KEYCLOAK_SECTIONS {
+        let below = shown::settings(&scope.child(section), &[table], &[]);
+        shown.extend(below.into_iter().map(|setting| Shown {
+            key: format!("{section}.{}", setting.key),
+            ..setting
+        }));
+    }
+    shown
 }

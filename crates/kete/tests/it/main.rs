@@ -14,6 +14,7 @@ mod check;
 mod examples;
 mod explain;
 mod harness;
+mod keycloak;
 mod run;
 mod usage;
 mod wrong;

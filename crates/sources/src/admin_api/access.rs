@@ -4,20 +4,21 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kete_credentials::http::{self, HttpError};
-use kete_credentials::oauth::{ClientAuth, ClientCredentials, TokenSource};
-use kete_credentials::tls::{self, TlsOptions};
+use kete_credentials::http::{HttpClient, HttpError};
+use kete_credentials::keycloak::PollingClient;
+use kete_credentials::oauth::{ClientAuth, ClientCredentials, ClientSecret, TokenSource};
+use kete_credentials::tls::{StoreCertificate, Tls};
+use kete_pipeline::Certificate;
 use url::Url;
-
-use super::settings::Keycloak;
 
 /// How long a request for a token may take.
 const TOKEN_DEADLINE: Duration = Duration::from_secs(15);
 
 /// The way to one Keycloak.
 pub(super) struct Access {
-    http: reqwest::Client,
-    keycloak: Keycloak,
+    tls: Option<Tls>,
+    http: HttpClient,
+    client: PollingClient,
     tokens: Mutex<HashMap<String, Arc<TokenSource>>>,
 }
 
@@ -26,41 +27,41 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// There are no certificates to trust.
-    pub(super) fn new(keycloak: &Keycloak) -> Result<Access, HttpError> {
-        let tls = tls::for_url(&keycloak.url, &TlsOptions::default())?;
-        let (http, tokens) = (http::client(tls)?, Mutex::default());
+    /// There are no certificates to trust, or files of `kete.keycloak.tls` have become unusable.
+    pub(super) fn new(client: &PollingClient) -> Result<Access, HttpError> {
+        let tls = client.keycloak.tls.build()?;
         Ok(Access {
-            http,
-            keycloak: keycloak.clone(),
-            tokens,
+            http: HttpClient::new(tls.clone(), None)?,
+            tls,
+            client: client.clone(),
+            tokens: Mutex::default(),
         })
     }
 
-    pub(super) fn http(&self) -> &reqwest::Client {
+    /// The certificates that are in use now.
+    pub(super) fn certificates(&self) -> Vec<Certificate> {
+        named(self.tls.as_ref().map_or(Vec::new(), Tls::certificates))
+    }
+
+    pub(super) fn http(&self) -> &HttpClient {
         &self.http
     }
 
-    /// The address of something below Keycloak's own.
-    pub(super) fn url(&self, segments: &[&str]) -> Url {
-        let mut url = self.keycloak.url.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(segments);
-        }
-        url
+    /// The address of something below a realm in the Admin API.
+    pub(super) fn url(&self, realm: &str, segments: &[&str]) -> Url {
+        self.client.keycloak.admin(realm, segments)
     }
 
     /// The tokens of the client in this realm, shared by all who ask.
     pub(super) fn tokens(&self, realm: &str) -> Arc<TokenSource> {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         let source = tokens.entry(realm.to_owned()).or_insert_with(|| {
+            let client = &self.client;
+            let auth = ClientAuth::SecretBasic(ClientSecret::Text(client.client_secret.clone()));
+            let token_url = client.keycloak.token_endpoint(realm);
             let credentials = ClientCredentials {
-                token_url: self.url(&["realms", realm, "protocol", "openid-connect", "token"]),
-                client_id: self.keycloak.client_id.clone(),
-                client_secret: self.keycloak.client_secret.clone(),
-                scopes: Vec::new(),
-                client_auth: ClientAuth::Basic,
                 deadline: TOKEN_DEADLINE,
+                ..ClientCredentials::new(token_url, client.client_id.clone(), auth)
             };
             Arc::new(TokenSource::new(credentials, self.http.clone()))
         });
@@ -68,44 +69,26 @@ impl Access {
     }
 }
 
+/// The certificates with the full names of their stores.
+pub(super) fn named(certificates: Vec<StoreCertificate>) -> Vec<Certificate> {
+    let named = certificates.into_iter().map(|certificate| Certificate {
+        store: certificate.store_key(),
+        subject: certificate.facts.subject,
+        issuer: certificate.facts.issuer,
+        not_before: certificate.facts.not_before,
+        not_after: certificate.facts.not_after,
+    });
+    named.collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use kete_credentials::Secret;
-
     use super::*;
-
-    fn access(url: &str) -> Access {
-        let keycloak = Keycloak {
-            url: Url::parse(url).unwrap(),
-            auth_realm: None,
-            client_id: "kete".to_owned(),
-            client_secret: Secret::new("hush".to_owned()),
-        };
-        Access::new(&keycloak).unwrap()
-    }
-
-    #[test]
-    fn keycloak_may_stand_below_a_path_and_realms_may_have_any_name() {
-        for (base, expected) in [
-            ("http://host", "http://host/admin/realms/a%20b%2Fc/events"),
-            ("http://host/", "http://host/admin/realms/a%20b%2Fc/events"),
-            (
-                "http://host/auth",
-                "http://host/auth/admin/realms/a%20b%2Fc/events",
-            ),
-            (
-                "http://host/auth/",
-                "http://host/auth/admin/realms/a%20b%2Fc/events",
-            ),
-        ] {
-            let url = access(base).url(&["admin", "realms", "a b/c", "events"]);
-            assert_eq!(url.as_str(), expected, "{base}");
-        }
-    }
+    use crate::testing::polling_client;
 
     #[test]
     fn pollers_of_one_realm_share_its_token() {
-        let access = access("http://host");
+        let access = Access::new(&polling_client("http://host")).unwrap();
         assert!(Arc::ptr_eq(&access.tokens("shop"), &access.tokens("shop")));
         assert!(!Arc::ptr_eq(
             &access.tokens("shop"),

@@ -12,7 +12,7 @@ use http::StatusCode;
 use http::header::{DATE, RETRY_AFTER};
 use kete_credentials::http::causes;
 use kete_credentials::oauth::{Token, TokenSource};
-use reqwest::Response;
+use reqwest::{Method, Response};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::Url;
@@ -82,7 +82,7 @@ impl AdminApi {
         (realm, kind): (&str, EventKind),
         largest_answer: usize,
     ) -> AdminApi {
-        let url = access.url(&["admin", "realms", realm, kind.path()]);
+        let url = access.url(realm, &[kind.path()]);
         AdminApi {
             access,
             tokens,
@@ -129,7 +129,7 @@ impl AdminApi {
         let mut response = self.send(&url, &token).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
             // It was revoked, or Keycloak was set up anew: another token is worth one try.
-            self.tokens.refuse(&token).await;
+            self.tokens.refuse(&token);
             response = self.send(&url, &self.token().await?).await?;
         }
         let response = expect_success(response).await?;
@@ -149,12 +149,10 @@ impl AdminApi {
     }
 
     async fn send(&self, url: &Url, token: &Token) -> Result<Response, PollError> {
-        let request = self
-            .access
-            .http()
-            .get(url.clone())
-            .bearer_auth(token.reveal());
-        request.timeout(DEADLINE).send().await.map_err(unreachable)
+        let request = self.access.http().request(Method::GET, url.clone()).await;
+        let request = request.map_err(|error| PollError::Unreachable(error.to_string()))?;
+        let request = request.bearer_auth(token.reveal()).timeout(DEADLINE);
+        request.send().await.map_err(unreachable)
     }
 }
 
@@ -206,8 +204,11 @@ async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, Poll
     Ok(body)
 }
 
+/// Where it stands how Keycloak is spoken to.
+const TLS_SECTION: &str = "kete.keycloak.tls";
+
 fn unreachable(error: reqwest::Error) -> PollError {
-    PollError::Unreachable(causes(error))
+    PollError::Unreachable(causes(error, TLS_SECTION))
 }
 
 /// The beginning of an error message of Keycloak, which holds no event.

@@ -244,7 +244,7 @@ impl Poller {
         let realm = &**self.api.realm();
         self.settings.ignore_own_client
             && self.settings.auth_realm(realm) == realm
-            && event.client_id() == Some(&self.settings.keycloak.client_id)
+            && event.client_id() == Some(&self.settings.client.client_id)
             && event.event_type() == OWN_LOGIN
             && event.outcome() == Outcome::Success
     }

@@ -1,55 +1,17 @@
-//! What `kete.keycloak.*` and the section of an `admin-api` source say.
+//! What the section of an `admin-api` source says. Whom it asks, and as whom, stands in
+//! `kete.keycloak.*`.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use kete_config::{AnyKey, Key, KeyTable, NotYet, Scope, code};
-use kete_credentials::Secret;
+use kete_config::{AnyKey, Key, KeyTable, Scope, code};
+use kete_credentials::keycloak::{self, PollingClient};
 use kete_pipeline::SourceSection;
-use url::{Host, Url};
 
 use super::start_from::StartFrom;
-use crate::registry::KEYCLOAK_SECTION;
 
-static URL: Key<Url> = Key::required(
-    "url",
-    "where Keycloak is, with its path if it has one, such as https://keycloak.example.com/auth",
-);
-static AUTH_REALM: Key<String> = Key::optional(
-    "auth-realm",
-    "the realm that the client is in; without it, each realm that is polled",
-);
-static CLIENT_ID: Key<String> = Key::required(
-    "client-id",
-    "a confidential client with a service account that has the role view-events",
-);
-static CLIENT_SECRET: Key<String> =
-    Key::required("client-secret", "the secret of that client").secret();
-static KEYCLOAK_REALMS: Key<Vec<String>> = Key::optional(
-    "realms",
-    "the realms to poll, by name, for every admin-api source that does not name its own",
-);
-/// The same key where a source has no realms of its own.
+/// `kete.keycloak.realms`, where a source has no realms of its own.
 static NEEDED_REALMS: Key<Vec<String>> = Key::required("realms", "the realms to poll, by name");
-static TLS: NotYet = NotYet::new(
-    "tls",
-    "leave it out: the certificate authorities of the system are trusted, others are to come",
-);
-static REGISTRATION: NotYet = NotYet::new(
-    "registration",
-    "leave it out, and create the client in Keycloak by hand until then",
-);
-
-/// The keys below `kete.keycloak.`: how to reach Keycloak.
-pub static KEYCLOAK_KEYS: KeyTable = &[
-    &URL,
-    &AUTH_REALM,
-    &CLIENT_ID,
-    &CLIENT_SECRET,
-    &KEYCLOAK_REALMS,
-    &TLS,
-    &REGISTRATION,
-];
 
 static REALMS: Key<Vec<String>> = Key::optional(
     "realms",
@@ -104,19 +66,10 @@ const LONGEST_OVERLAP: Duration = Duration::from_secs(60 * 60);
 const LARGEST_PAGE: u32 = 10_000;
 const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 
-/// Where Keycloak is, and as whom to ask it.
-#[derive(Debug, Clone)]
-pub(super) struct Keycloak {
-    pub(super) url: Url,
-    pub(super) auth_realm: Option<String>,
-    pub(super) client_id: String,
-    pub(super) client_secret: Secret,
-}
-
 /// What to poll, and how.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
-    pub(super) keycloak: Keycloak,
+    pub(super) client: PollingClient,
     pub(super) realms: Vec<String>,
     pub(super) poll_interval: Duration,
     pub(super) page_size: usize,
@@ -134,11 +87,11 @@ impl Settings {
     /// Reads both sections; `None` if diagnostics say what is wrong.
     pub(super) fn read(section: &SourceSection<'_>) -> Option<Settings> {
         let scope = section.scope;
-        let keycloak_scope = section
+        let client = PollingClient::read(section.settings, section.diagnostics);
+        let keycloak = section
             .settings
-            .scope(KEYCLOAK_SECTION, section.diagnostics);
-        let keycloak = Keycloak::read(&keycloak_scope);
-        let realms = read_realms(scope, &keycloak_scope);
+            .scope(keycloak::SECTION, section.diagnostics);
+        let realms = read_realms(scope, &keycloak);
         let poll_interval = read_poll_interval(scope);
         let page_size = read_page_size(scope);
         let overlap = read_overlap(scope);
@@ -151,7 +104,7 @@ impl Settings {
             return None;
         }
         Some(Settings {
-            keycloak: keycloak?,
+            client: client?,
             realms: realms?,
             poll_interval: poll_interval?,
             page_size: page_size?,
@@ -166,56 +119,7 @@ impl Settings {
 
     /// The realm in which the client of a polled realm logs in.
     pub(super) fn auth_realm<'s>(&'s self, polled: &'s str) -> &'s str {
-        self.keycloak.auth_realm.as_deref().unwrap_or(polled)
-    }
-}
-
-impl Keycloak {
-    fn read(scope: &Scope<'_>) -> Option<Keycloak> {
-        let url = scope.read(&URL).and_then(|url| check_url(scope, url));
-        let auth_realm = scope.read(&AUTH_REALM);
-        let client_id = scope.read(&CLIENT_ID);
-        let client_secret = scope.read(&CLIENT_SECRET);
-        Some(Keycloak {
-            url: url?,
-            auth_realm,
-            client_id: client_id?,
-            client_secret: Secret::new(client_secret?),
-        })
-    }
-}
-
-fn check_url(scope: &Scope<'_>, url: Url) -> Option<Url> {
-    let (message, help) = if !["http", "https"].contains(&url.scheme()) {
-        (
-            "it must begin with http:// or https://",
-            "write the address of Keycloak itself",
-        )
-    } else if !url.username().is_empty() || url.password().is_some() {
-        (
-            "it must not hold a user or password",
-            "kete.keycloak.client-secret is the place for it",
-        )
-    } else if url.query().is_some() || url.fragment().is_some() {
-        ("it must end with its path", "leave out what follows ? or #")
-    } else {
-        if url.scheme() == "http" && !is_local(&url) {
-            let message = "the client secret and all events travel in the clear";
-            let help = "use https, unless something else protects this connection".to_owned();
-            scope.warn(URL.name(), "plain-http", message, help);
-        }
-        return Some(url);
-    };
-    scope.reject(URL.name(), code::BAD_VALUE, message, help.to_owned());
-    None
-}
-
-fn is_local(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-        None => false,
+        self.client.auth_realm.as_deref().unwrap_or(polled)
     }
 }
 

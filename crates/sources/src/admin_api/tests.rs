@@ -4,26 +4,18 @@ mod fake;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use kete_credentials::Secret;
 use kete_queue::Limits;
 use kete_routes::RouteRules;
 use serde_json::{Value, json};
-use url::Url;
 
 use self::fake::{Fake, Instead};
-use super::settings::Keycloak;
 use super::start_from::StartFrom;
 use super::*;
-use crate::testing::{Collector, Pipeline, ROOMY};
+use crate::testing::{Collector, Pipeline, ROOMY, polling_client};
 
 fn settings(fake: &Fake) -> Settings {
     Settings {
-        keycloak: Keycloak {
-            url: Url::parse(&format!("http://{}/auth", fake.address)).unwrap(),
-            auth_realm: None,
-            client_id: "kete".to_owned(),
-            client_secret: Secret::new("hush".to_owned()),
-        },
+        client: polling_client(&format!("http://{}/auth", fake.address)),
         realms: vec!["shop".to_owned()],
         poll_interval: Duration::from_millis(5),
         page_size: 4,
@@ -305,7 +297,7 @@ async fn logins_that_polling_causes_are_left_out_unless_they_fail() {
     assert_eq!(sorted_ids(&all.collected, 5).await, [1, 2, 3, 4, 5]);
     // A client of the same name in a realm that it does not log in to is somebody else.
     let mut elsewhere = settings(&fake);
-    elsewhere.keycloak.auth_realm = Some("master".to_owned());
+    elsewhere.client.auth_realm = Some("master".to_owned());
     let elsewhere = start(elsewhere);
     assert_eq!(sorted_ids(&elsewhere.collected, 5).await, [1, 2, 3, 4, 5]);
 }
@@ -405,8 +397,7 @@ async fn a_stop_does_not_wait_for_keycloak() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let fake = Fake::start().await;
     let mut settings = settings(&fake);
-    settings.keycloak.url =
-        Url::parse(&format!("http://{}", silent.local_addr().unwrap())).unwrap();
+    settings.client = polling_client(&format!("http://{}", silent.local_addr().unwrap()));
     let pipeline = start(settings);
     let (_connection, _peer) = silent.accept().await.unwrap();
     assert!(pipeline.stopped().await.is_success());

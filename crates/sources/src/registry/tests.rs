@@ -27,7 +27,6 @@ fn mistakes(settings: &[&str]) -> String {
 
 #[test]
 fn the_declarations_are_sound() {
-    assert_eq!(table_mistakes(KEYCLOAK_KEYS), Vec::<String>::new());
     for kind in KINDS {
         assert_eq!(
             table_mistakes(kind.keys),
@@ -87,6 +86,18 @@ fn keycloak_alone_means_one_source_that_asks_it() {
         (sources[0].name.as_str(), sources[0].kind.name),
         ("keycloak", "admin-api")
     );
+}
+
+#[test]
+fn beside_other_sources_keycloak_needs_no_client_that_polls() {
+    let settings = [
+        "kete.sources.a.kind=stdin",
+        "kete.keycloak.url=https://keycloak.example.com",
+        "kete.keycloak.registration.client-id=registrar",
+        "kete.keycloak.registration.client-secret=hush",
+    ];
+    let (sources, mistakes) = check(&settings);
+    assert_eq!((sources.len(), mistakes.as_str()), (1, ""));
 }
 
 #[test]
@@ -245,8 +256,22 @@ fn values_of_the_admin_api_are_checked() {
             "must not hold a user or password",
         ),
         ("keycloak.url=https://host/?a=b", "must end with its path"),
-        ("keycloak.tls.trust=x", "error[not-yet]"),
-        ("keycloak.registration=x", "error[not-yet]"),
+        (
+            "keycloak.tls.verify-hostnam=false",
+            "did you mean kete.keycloak.tls.verify-hostname?",
+        ),
+        (
+            "keycloak.tls.verify-hostname=perhaps",
+            "expected true or false",
+        ),
+        (
+            "keycloak.registration.relm=x",
+            "did you mean kete.keycloak.registration.realm?",
+        ),
+        (
+            "keycloak.registration=x",
+            "its keys stand below it, such as kete.keycloak.registration.client-id",
+        ),
         ("sources.a.realms=shop,,x", "one of its parts is empty"),
         ("sources.a.realms=shop,shop", "shop is there twice"),
         ("sources.a.poll-interval=10ms", "must be at least 100ms"),

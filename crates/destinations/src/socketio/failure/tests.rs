@@ -104,11 +104,42 @@ fn where_nothing_listens_the_server_is_unreachable_and_tls_is_told_apart() {
     );
     let failure = connecting(PEER, &tls);
     assert_eq!(failure.kind, ConnectFailureKind::Tls);
+    assert!(failure.message.ends_with("check that the port speaks TLS"));
+}
+
+#[test]
+fn a_server_that_hangs_up_may_not_know_the_path_or_not_accept_the_certificate() {
+    let error = ConnectError::Closed {
+        stage: Stage::Upgrade,
+        reason: Box::new(CloseReason::Dropped),
+    };
+    let plain = connecting("http://h:1", &error).message;
+    assert!(plain.contains("check path and url"), "{plain}");
+    assert!(!plain.contains("certificate"), "{plain}");
+    let encrypted = connecting("https://h:1", &error).message;
     assert!(
-        failure
-            .message
-            .contains("trusts the certificate's authority")
+        encrypted.contains("check path, url and tls.key-store"),
+        "{encrypted}"
     );
+}
+
+#[test]
+fn a_certificate_that_is_refused_after_the_handshake_is_about_tls_too() {
+    let alert = rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired);
+    let source = || std::io::Error::new(std::io::ErrorKind::InvalidData, alert.clone());
+    let early = ConnectError::Tls {
+        host: "h".to_owned(),
+        source: source(),
+    };
+    let late = ConnectError::Closed {
+        stage: Stage::Upgrade,
+        reason: Box::new(CloseReason::Io(source())),
+    };
+    for error in [early, late] {
+        let failure = connecting(PEER, &error);
+        assert_eq!(failure.kind, ConnectFailureKind::Tls);
+        assert!(failure.message.contains("tls.key-store"), "{failure}");
+    }
 }
 
 #[test]

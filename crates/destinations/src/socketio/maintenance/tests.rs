@@ -78,7 +78,7 @@ fn pool_of(listener: &tokio::net::TcpListener, up: bool) -> Wires {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (settings, _) = read_section(
         &[&format!("url={url}"), "event-name=e", "timeout-seconds=1"],
-        settings::read,
+        |scope| settings::read(scope, None),
     );
     let settings = settings.unwrap();
     let context = Context {
@@ -89,8 +89,9 @@ fn pool_of(listener: &tokio::net::TcpListener, up: bool) -> Wires {
         up: AtomicBool::new(up),
     };
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let identity = settings.identity.build(settings.options).unwrap();
     pool::build(
-        settings.options,
+        &Arc::new(identity),
         context.into(),
         &settings.pool,
         &tasks,

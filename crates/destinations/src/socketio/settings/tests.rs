@@ -5,7 +5,7 @@ const URL_AND_NAME: [&str; 2] = ["url=http://h:3000", "event-name=e"];
 
 /// Reads a right url and event name with more lines.
 fn read_with(more: &[&str]) -> (Option<SocketIoSettings>, String) {
-    read_section(&[&URL_AND_NAME, more].concat(), read)
+    read_section(&[&URL_AND_NAME, more].concat(), |scope| read(scope, None))
 }
 
 fn refused(more: &[&str], expected: &str) {
@@ -50,7 +50,7 @@ fn all_mistakes_come_out_together() {
             "timeout-seconds=0",
             "pool.lifo=x",
         ],
-        read,
+        |scope| read(scope, None),
     );
     assert!(settings.is_none());
     for key in [
@@ -179,49 +179,52 @@ fn a_refusal_is_bounded_and_cannot_command_a_terminal() {
 }
 
 #[test]
-fn tls_may_be_named_as_far_as_it_is_there() {
-    assert_eq!(
-        read_with(&["tls.enabled=false", "tls.verify-hostname=true"]).1,
-        ""
+fn mistakes_of_both_sections_come_out_together() {
+    let (settings, said) = read_with(&["tls.enabled=true", "oauth.enabled=true"]);
+    assert!(settings.is_none());
+    assert!(
+        said.contains("error[contradiction]: --set: tls.enabled"),
+        "{said}"
     );
-    let https = ["url=https://h", "event-name=e", "tls.enabled=true"];
-    let (settings, said) = read_section(&https, read);
-    assert_eq!((said.as_str(), settings.is_some()), ("", true));
-    refused(
-        &["tls.enabled=true"],
-        "error[contradiction]: --set: tls.enabled = \"true\"\n  the url is not encrypted, so there \
-         is no TLS to enable\n  write https:// or wss:// in url\n",
-    );
-    refused(
-        &["tls.verify-hostname=false"],
-        "error[not-yet]: --set: tls.verify-hostname = \"false\"\n  host names are always verified; \
-         this cannot be switched off yet\n  use the host name that the certificate was made for\n",
-    );
-    let (settings, said) =
-        read_section(&["url=wss://h", "event-name=e", "tls.enabled=false"], read);
-    assert!(settings.is_some());
-    assert_eq!(
-        said,
-        "warning[no-effect]: --set: tls.enabled = \"false\"\n  the url is encrypted, so TLS is \
-         used \
-         all the same\n"
+    assert!(
+        said.contains("error[missing-key]: oauth.token-url"),
+        "{said}"
     );
 }
 
 #[test]
-fn oauth_is_refused_unless_it_is_off() {
-    assert_eq!(read_with(&["oauth.enabled=false"]).1, "");
-    refused(
-        &["oauth.enabled=true"],
-        "error[not-yet]: --set: oauth.enabled = \"true\"\n  OAuth cannot be used yet\n  until \
-         then, \
-         set headers.Authorization to a token that does not expire\n",
+fn what_a_token_takes_the_place_of_is_said() {
+    let oauth = [
+        "oauth.enabled=true",
+        "oauth.token-url=https://t/",
+        "oauth.client-id=c",
+        "oauth.client-secret=s77",
+    ];
+    let said = |more: &[&str]| {
+        let (settings, said) = read_with(&[&oauth[..], more].concat());
+        assert!(settings.is_some(), "{said}");
+        said
+    };
+    assert_eq!(said(&["query.token=a", "auth.token=b"]), "");
+    let warned = said(&["headers.authorization=Basic a"]);
+    assert_eq!(
+        warned,
+        "warning[no-effect]: --set: headers.authorization = (hidden)\n  the token of oauth is \
+         sent in its place\n  leave it out, or send the token elsewhere with oauth.send-as\n"
     );
+    let elsewhere = ["oauth.send-as=auth,query", "headers.Authorization=Basic a"];
+    assert_eq!(said(&elsewhere), "");
+    let both = ["oauth.send-as=auth,query", "auth.token=b", "query.token=a"];
+    assert_eq!(said(&both).matches("warning[no-effect]").count(), 2);
+    let renamed = ["oauth.send-as=auth", "oauth.auth-key=jwt", "auth.token=b"];
+    assert_eq!(said(&renamed), "");
 }
 
 #[test]
 fn a_reserved_event_name_is_refused_at_once() {
-    let (settings, said) = read_section(&["url=http://h", "event-name=disconnect"], read);
+    let (settings, said) = read_section(&["url=http://h", "event-name=disconnect"], |scope| {
+        read(scope, None)
+    });
     assert!(settings.is_none());
     assert_eq!(
         said,

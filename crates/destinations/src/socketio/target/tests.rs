@@ -52,7 +52,7 @@ fn a_url_has_to_lead_to_a_server() {
     );
     refused(
         &["url=http://h/#top"],
-        "error[bad-url]: --set: url = \"http://h/#top\"\n  a # in the url has no meaning\n  leave \
+        "error[bad-url]: --set: url = \"http://h/#(hidden)\"\n  a # in the url has no meaning\n  leave \
          out the # and what follows it\n",
     );
     refused(

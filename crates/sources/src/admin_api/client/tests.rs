@@ -3,12 +3,11 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request as HttpRequest, Response as HttpResponse};
-use kete_credentials::Secret;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::admin_api::settings::Keycloak;
+use crate::testing::polling_client;
 
 const LARGEST: usize = 4096;
 const REQUEST: Request = Request {
@@ -50,13 +49,7 @@ async fn server(
 }
 
 fn api(url: &Url, kind: EventKind) -> AdminApi {
-    let keycloak = Keycloak {
-        url: url.clone(),
-        auth_realm: None,
-        client_id: "kete".to_owned(),
-        client_secret: Secret::new("hush".to_owned()),
-    };
-    let access = Arc::new(Access::new(&keycloak).unwrap());
+    let access = Arc::new(Access::new(&polling_client(url.as_str())).unwrap());
     let tokens = access.tokens("shop");
     let requests = Arc::new(Semaphore::new(1));
     AdminApi::new(access, tokens, requests, ("shop", kind), LARGEST)
