@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util";
 
 const ACK_MODES = ["none", "after-write", "refuse-matching", "never"];
+const TLS_VERSIONS = ["TLSv1.2", "TLSv1.3"];
 
 // name -> [default, what it means]
 const TEXT_OPTIONS = {
@@ -21,6 +22,16 @@ const TEXT_OPTIONS = {
   ack: ["none", ACK_MODES.join(" | ")],
   refuse: ["", "refuse-matching: events whose body contains this are refused"],
   "drop-on": ["", "an event whose body contains this costs its connection, unrecorded"],
+  "tls-cert": ["", "PEM file with the server's certificate and its chain; makes it https"],
+  "tls-key": ["", "PEM file with the private key of that certificate"],
+  "tls-client-ca": ["", "PEM file of the authority of client certificates; empty: none asked"],
+  "tls-client": ["required", "required | optional: whether a client without a good one gets in"],
+  "tls-min": ["TLSv1.2", TLS_VERSIONS.join(" | ")],
+  "tls-max": ["TLSv1.3", TLS_VERSIONS.join(" | ")],
+  "jwt-jwks": ["", "address of the keys that tokens are verified with, instead of --token"],
+  "jwt-issuer": ["", "the issuer that a token must name"],
+  "jwt-audience": ["", "the audience that a token must name; empty: any"],
+  "jwt-expired": ["keep", "keep | disconnect: what happens to a connection whose token ends"],
 };
 
 export function readOptions(argv, environment) {
@@ -43,24 +54,42 @@ export function readOptions(argv, environment) {
     path: text("path"),
     namespaces: text("namespaces").split(",").map((name) => name.trim()),
     noPong: values["no-pong"] ?? environment.RECORDER_NO_PONG === "true",
+    ...tlsOptions(text),
+    jwtJwks: text("jwt-jwks"),
+    jwtIssuer: text("jwt-issuer"),
+    jwtAudience: text("jwt-audience"),
+    jwtExpired: oneOf("jwt-expired", text("jwt-expired"), ["keep", "disconnect"]),
     ...checkMode({
       token: text("token"),
       tokenCheck: text("token-check"),
       ack: text("ack"),
       refuse: text("refuse"),
       dropOn: text("drop-on"),
+      tlsCert: text("tls-cert"),
+      tlsKey: text("tls-key"),
     }),
+  };
+}
+
+function tlsOptions(text) {
+  if ((text("tls-cert") === "") !== (text("tls-key") === "")) {
+    fail("--tls-cert and --tls-key: one needs the other");
+  }
+  if (text("tls-client-ca") !== "" && text("tls-cert") === "") {
+    fail("--tls-client-ca: needs --tls-cert");
+  }
+  return {
+    tlsClientCa: text("tls-client-ca"),
+    tlsClient: oneOf("tls-client", text("tls-client"), ["required", "optional"]),
+    tlsMin: oneOf("tls-min", text("tls-min"), TLS_VERSIONS),
+    tlsMax: oneOf("tls-max", text("tls-max"), TLS_VERSIONS),
   };
 }
 
 // The part of the options that POST /mode can change while the server runs.
 export function checkMode(mode) {
-  if (!ACK_MODES.includes(mode.ack)) {
-    fail(`--ack ${mode.ack}: must be one of ${ACK_MODES.join(", ")}`);
-  }
-  if (!["connect-error", "401", "403"].includes(mode.tokenCheck)) {
-    fail(`--token-check ${mode.tokenCheck}: must be connect-error, 401 or 403`);
-  }
+  oneOf("ack", mode.ack, ACK_MODES);
+  oneOf("token-check", mode.tokenCheck, ["connect-error", "401", "403"]);
   return mode;
 }
 
@@ -78,6 +107,11 @@ function parseArgsOrExit(argv) {
   } catch (error) {
     return fail(error.message);
   }
+}
+
+function oneOf(name, text, allowed) {
+  if (!allowed.includes(text)) fail(`--${name} ${text}: must be one of ${allowed.join(", ")}`);
+  return text;
 }
 
 function wholeNumber(name, text) {

@@ -1,10 +1,14 @@
 // A configurable Socket.IO 4 server for the whole-system tests. It records every event of every
-// name, can demand a token, acknowledge in four ways, and drop connections on purpose.
+// name, can demand a token or a client certificate, acknowledge in four ways, and drop connections
+// on purpose.
 //
 // It prints one line, {"port":N}, once it listens, and answers on the same port over HTTP:
 //   GET /health   GET /events?limit=N   GET /count   GET /summary   POST /reset   POST /mode
-// POST /mode takes JSON with any of token, tokenCheck, ack, refuse, dropOn and changes the running
-// server. SIGTERM closes every connection properly and ends with status 0.
+// With TLS the line is {"port":N,"control":M}, and port M answers the same without TLS.
+// POST /mode takes JSON with any of token, tokenCheck, ack, refuse, dropOn, tlsCert, tlsKey and
+// changes the running server. SIGTERM closes every connection properly and ends with status 0.
+//
+// With TLS an arrival has `client` (tls.mjs), with verified tokens it has `token` (tokens.mjs).
 //
 // Acknowledgements (`--ack`):
 //   none             as stock servers: events are recorded, never acknowledged
@@ -18,13 +22,17 @@ import { createRequire } from "node:module";
 import { Server } from "socket.io";
 import { checkMode, readOptions, WrongOption } from "./options.mjs";
 import { Record } from "./record.mjs";
+import { changeCertificates, clientOf, createHttp } from "./tls.mjs";
+import { Tokens } from "./tokens.mjs";
 
 const CLOSE_DEADLINE_MS = 5_000;
 const MAX_CONTROL_BODY = 64 * 1024;
 
 let options;
+let http;
 try {
   options = readOptions(process.argv.slice(2), process.env);
+  http = createHttp(options, control);
 } catch (error) {
   if (!(error instanceof WrongOption)) throw error;
   process.stderr.write(`recorder: ${error.message}\n`);
@@ -32,7 +40,7 @@ try {
 }
 
 const record = new Record(options.record, options.keep);
-const http = createServer(control);
+const tokens = new Tokens(options);
 const io = new Server(http, engineOptions());
 for (const name of options.namespaces) serve(io.of(name));
 if (!options.namespaces.includes("/")) io.of("/").use((_, next) => next(new Error("not here")));
@@ -40,14 +48,22 @@ if (!options.namespaces.includes("/")) io.of("/").use((_, next) => next(new Erro
 if (options.ack === "never") io.of((_name, _auth, _next) => {});
 guardHttp();
 
-http.on("error", (error) => {
-  process.stderr.write(`recorder: ${error.message}\n`);
-  process.exit(1);
-});
-http.listen(options.port, "127.0.0.1", () => {
-  process.stdout.write(`${JSON.stringify({ port: http.address().port })}\n`);
-});
+// Whoever controls a server with TLS needs no certificate for that.
+const plain = options.tlsCert === "" ? null : createServer(control);
+const ports = { port: await listen(http, options.port) };
+if (plain !== null) ports.control = await listen(plain, 0);
+process.stdout.write(`${JSON.stringify(ports)}\n`);
 for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, stop);
+
+function listen(server, port) {
+  server.on("error", (error) => {
+    process.stderr.write(`recorder: ${error.message}\n`);
+    process.exit(1);
+  });
+  return new Promise((resolve) => {
+    server.listen(port, "127.0.0.1", () => resolve(server.address().port));
+  });
+}
 
 function engineOptions() {
   const engine = {
@@ -73,19 +89,27 @@ function silentWebSockets() {
 }
 
 function serve(namespace) {
-  namespace.use((socket, next) => {
-    if (options.tokenCheck === "connect-error" && !authorized(socket.request, socket.handshake)) {
+  namespace.use(async (socket, next) => {
+    const { allowed, token } = await tokens.judge(socket.request, socket.handshake);
+    if (!allowed) {
       const error = new Error("unauthorized");
       error.data = { code: "token" };
       return next(error);
     }
+    socket.data.token = token;
     return next();
   });
   namespace.on("connection", (socket) => {
+    const { token } = socket.data;
+    const client = clientOf(socket.request.socket);
+    const origin = { socket: socket.id, namespace: namespace.name };
+    if (client !== null) origin.client = client;
+    if (token !== null) origin.token = token;
+    tokens.watch(socket, token);
     socket.onAny((event, body, ...rest) => {
       const ack = rest.findLast((argument) => typeof argument === "function");
       const only = typeof body === "function" ? undefined : body;
-      arrived(socket, { event, body: only, socket: socket.id, namespace: namespace.name }, ack);
+      arrived(socket, { event, body: only, ...origin }, ack);
     });
   });
 }
@@ -123,37 +147,35 @@ function flush() {
   for (const { ack } of batch) ack?.({ ok: true });
 }
 
-function authorized(request, handshake) {
-  if (options.token === "") return true;
-  const header = request.headers.authorization ?? "";
-  return handshake?.auth?.token === options.token || header === `Bearer ${options.token}`;
-}
-
 // `--token-check 401|403` is answered before socket.io sees the request, as a proxy would.
 function guardHttp() {
-  const refused = (request) =>
-    options.tokenCheck !== "connect-error" &&
-    request.url.startsWith(options.path) &&
-    !authorized(request);
-  takeOver("request", refused, (_request, response) => {
+  const message = '{"message":"the token is missing or wrong"}';
+  takeOver("request", (_request, response) => {
     response.writeHead(Number(options.tokenCheck), { "content-type": "application/json" });
-    response.end('{"message":"the token is missing or wrong"}');
+    response.end(message);
   });
-  takeOver("upgrade", refused, (_request, socket) => {
-    const body = '{"message":"the token is missing or wrong"}';
+  takeOver("upgrade", (_request, socket) => {
     const reason = options.tokenCheck === "401" ? "Unauthorized" : "Forbidden";
     socket.end(
       `HTTP/1.1 ${options.tokenCheck} ${reason}\r\nContent-Type: application/json\r\n` +
-        `Connection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+        `Connection: close\r\nContent-Length: ${message.length}\r\n\r\n${message}`,
     );
   });
 }
 
-function takeOver(name, condition, instead) {
+function takeOver(name, refuse) {
   const listeners = http.listeners(name);
   http.removeAllListeners(name);
-  http.on(name, (...parameters) => {
-    if (condition(parameters[0])) return instead(...parameters);
+  http.on(name, async (...parameters) => {
+    const [request] = parameters;
+    if (options.tokenCheck !== "connect-error" && request.url.startsWith(options.path)) {
+      // A client that leaves meanwhile must not end the process.
+      const ignore = () => {};
+      request.socket.on("error", ignore);
+      const { allowed } = await tokens.judge(request);
+      request.socket.off("error", ignore);
+      if (!allowed) return refuse(...parameters);
+    }
     for (const listener of listeners) listener.apply(http, parameters);
     return undefined;
   });
@@ -169,7 +191,7 @@ function control(request, response) {
     case "GET /count":
       return answer(response, 200, { count: record.count });
     case "GET /summary":
-      return answer(response, 200, { ...record.summary(), ...usage() });
+      return answer(response, 200, { ...record.summary(), ...tokens.summary(), ...usage() });
     case "POST /reset":
       record.reset();
       return answer(response, 200, { count: 0 });
@@ -193,8 +215,8 @@ function changeMode(request, response) {
     if (text.length > MAX_CONTROL_BODY) request.destroy();
   });
   request.on("end", () => {
-    const { token, tokenCheck, ack, refuse, dropOn } = options;
-    const mode = { token, tokenCheck, ack, refuse, dropOn };
+    const { token, tokenCheck, ack, refuse, dropOn, tlsCert, tlsKey } = options;
+    const mode = { token, tokenCheck, ack, refuse, dropOn, tlsCert, tlsKey };
     try {
       const wanted = JSON.parse(text);
       const unknown = Object.keys(wanted).find((name) => !(name in mode));
@@ -202,8 +224,10 @@ function changeMode(request, response) {
       if ((wanted.ack === "never") !== (ack === "never") && "ack" in wanted) {
         throw new WrongOption("ack=never cannot be changed while the server runs");
       }
-      Object.assign(options, checkMode({ ...mode, ...wanted }));
-      answer(response, 200, { ...mode, ...wanted });
+      const changed = checkMode({ ...mode, ...wanted });
+      if (plain !== null) changeCertificates(http, { ...options, ...changed });
+      Object.assign(options, changed);
+      answer(response, 200, changed);
     } catch (error) {
       answer(response, 400, { error: error.message });
     }
@@ -218,6 +242,8 @@ function answer(response, status, value) {
 function stop() {
   // A client that never closes must not keep the process; the timer alone does not either.
   setTimeout(() => process.exit(1), CLOSE_DEADLINE_MS).unref();
+  plain?.close();
+  plain?.closeIdleConnections();
   http.closeIdleConnections();
   io.close(() => {
     if (unwritten.length > 0) flush();

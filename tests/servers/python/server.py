@@ -1,9 +1,10 @@
 """A python-socketio server (aiohttp) that records what it receives, for the whole-system tests.
 
 It prints one line, {"port":N}, once it listens, and answers on the same port over HTTP:
-GET /health, GET /events?limit=N, GET /count, GET /summary, POST /reset. Options, record file and
-answers are those of the Node recorder beside it, as far as they exist here. SIGTERM closes every
-connection properly and ends with status 0.
+GET /health, GET /events?limit=N, GET /count, GET /summary, POST /reset, POST /mode (tlsCert and
+tlsKey). With TLS the line is {"port":N,"control":M}, and port M answers the same without TLS.
+Options, record file and answers are those of the Node recorder beside it, as far as they exist
+here. SIGTERM closes every connection properly and ends with status 0.
 """
 
 import argparse
@@ -12,11 +13,13 @@ import json
 import os
 import resource
 import signal
+import ssl
 
 import socketio
 from aiohttp import web
 
 from record import Record
+from tls import VERSIONS, change_certificate, client_of, make_context
 
 CLOSE_WITHIN_SECONDS = 2.0
 
@@ -33,6 +36,7 @@ class Recorder:
             ping_timeout=options.ping_timeout / 1000,
             max_http_buffer_size=options.max_http_buffer_size,
         )
+        self._clients = {}
         self._unwritten = []
         self._written = None
         for namespace in options.namespaces.split(","):
@@ -40,18 +44,26 @@ class Recorder:
 
     def _serve(self, namespace):
         # An event handler takes the event's arguments as they come; a test event has one.
-        async def on_connect(_sid, environ, auth=None):
+        async def on_connect(sid, environ, auth=None):
             if self.options.token_check == "connect-error" and not self._authorized(
                 environ.get("HTTP_AUTHORIZATION", ""), auth
             ):
                 raise socketio.exceptions.ConnectionRefusedError("unauthorized", {"code": "token"})
+            self._clients[sid] = client_of(environ["aiohttp.request"].transport)
+
+        async def on_disconnect(sid, _reason):
+            self._clients.pop(sid, None)
 
         async def on_event(event, sid, *arguments):
             body = arguments[0] if arguments else None
             arrival = {"event": event, "body": body, "socket": sid, "namespace": namespace}
+            client = self._clients.get(sid)
+            if client is not None:
+                arrival["client"] = client
             return await self._arrived(arrival)
 
         self.server.on("connect", on_connect, namespace=namespace)
+        self.server.on("disconnect", on_disconnect, namespace=namespace)
         self.server.on("*", on_event, namespace=namespace)
 
     async def _arrived(self, arrival):
@@ -96,7 +108,7 @@ class Recorder:
         return middleware
 
 
-def application(recorder):
+def application(recorder, context):
     app = web.Application(middlewares=[recorder.guard()])
     recorder.server.attach(app, socketio_path=recorder.options.path.strip("/"))
 
@@ -121,24 +133,41 @@ def application(recorder):
         recorder.record.reset()
         return web.json_response({"count": 0})
 
+    async def mode(request):
+        wanted = await request.json()
+        if context is None or set(wanted) != {"tlsCert", "tlsKey"}:
+            error = "only tlsCert and tlsKey can be changed, together, and only with TLS"
+            return web.json_response({"error": error}, status=400)
+        try:
+            change_certificate(context, wanted["tlsCert"], wanted["tlsKey"])
+        except (OSError, ssl.SSLError) as problem:
+            return web.json_response({"error": str(problem)}, status=400)
+        return web.json_response(wanted)
+
     app.router.add_get("/health", health)
     app.router.add_get("/events", events)
     app.router.add_get("/count", count)
     app.router.add_get("/summary", summary)
     app.router.add_post("/reset", reset)
+    app.router.add_post("/mode", mode)
     return app
 
 
 async def serve(options):
     recorder = Recorder(options)
-    runner = web.AppRunner(application(recorder), shutdown_timeout=CLOSE_WITHIN_SECONDS)
+    context = make_context(options)
+    app = application(recorder, context)
+    runner = web.AppRunner(app, shutdown_timeout=CLOSE_WITHIN_SECONDS)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", options.port)
-    await site.start()
+    await web.TCPSite(runner, "127.0.0.1", options.port, ssl_context=context).start()
+    if context is not None:
+        # Whoever controls a server with TLS needs no certificate for that.
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    print(json.dumps({"port": runner.addresses[0][1]}), flush=True)
+    ports = [address[1] for address in runner.addresses]
+    print(json.dumps(dict(zip(["port", "control"], ports))), flush=True)
     await stop.wait()
     # The library fails at disconnecting nobody.
     if recorder.server.eio.sockets:
@@ -171,6 +200,13 @@ def read_options():
     checks = ["connect-error", "401", "403"]
     option("token-check", checks[0], "connect-error, or the HTTP status", choices=checks)
     option("ack", "none", "none | after-write", choices=["none", "after-write"])
+    option("tls-cert", "", "PEM file with the certificate and its chain; makes it https")
+    option("tls-key", "", "PEM file with the private key of that certificate")
+    option("tls-client-ca", "", "PEM file of the authority of client certificates")
+    either = ["required", "optional"]
+    option("tls-client", either[0], "whether a client certificate is needed", choices=either)
+    option("tls-min", "TLSv1.2", "the oldest version", choices=VERSIONS)
+    option("tls-max", "TLSv1.3", "the newest version", choices=VERSIONS)
     return parser.parse_args()
 
 

@@ -213,12 +213,18 @@ impl Kete {
     ///
     /// It does not answer.
     pub async fn metrics(&self) -> Result<Metrics> {
-        let answer = self
-            .client
-            .get(format!("http://{}/metrics", self.admin))
-            .send()
-            .await?;
-        Ok(Metrics::parse(&answer.error_for_status()?.text().await?))
+        Ok(Metrics::parse(&self.metrics_text().await?))
+    }
+
+    /// The same as it is served.
+    ///
+    /// # Errors
+    ///
+    /// It does not answer.
+    pub async fn metrics_text(&self) -> Result<String> {
+        let url = format!("http://{}/metrics", self.admin);
+        let answer = self.client.get(url).send().await?;
+        Ok(answer.error_for_status()?.text().await?)
     }
 
     /// Waits until its metrics say so.
@@ -434,25 +440,6 @@ impl Drop for Kete {
             eprintln!("{line}");
         }
     }
-}
-
-/// Runs `kete check` with these arguments.
-///
-/// # Errors
-///
-/// It does not run.
-pub async fn check(arguments: &[&str]) -> Result<Ended> {
-    let mut command = Command::new(environment::kete_binary()?);
-    let mut process = Process::spawn("kete check", command.arg("check").args(arguments))?;
-    let status = process.ended().await?;
-    let code = status
-        .code()
-        .with_context(|| format!("kete check ended with {status}"))?;
-    Ok(Ended {
-        code,
-        stdout: process.stdout.text(),
-        log: Vec::new(),
-    })
 }
 
 fn dead_letters(directory: &Path) -> PathBuf {

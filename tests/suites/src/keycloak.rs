@@ -1,53 +1,86 @@
 //! A real Keycloak, with the realm `demo` of `tests/keycloak/demo-realm.json`.
 
+mod realm;
+
+use std::sync::{Arc, Weak};
+
 use anyhow::{Context, Result, ensure};
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::process::Command;
+use tokio::sync::Mutex;
 
 use crate::eventually::PATIENCE;
-use crate::{environment, http};
+use crate::{Certificates, environment, http};
+
+pub use realm::Realm;
 
 /// Beyond what the events of one test can be.
 const MOST_EVENTS: usize = 1_000;
 
-/// A running Keycloak; it is stopped and removed when this is dropped.
+/// A running Keycloak.
 pub struct Keycloak {
-    url: String,
-    pid: u64,
+    running: Arc<Running>,
     client: Client,
 }
 
+/// The process; it is stopped and removed when this is dropped.
+struct Running {
+    url: String,
+    tls_url: Option<String>,
+    pid: u64,
+}
+
 impl Keycloak {
-    /// Starts it and waits until it is ready.
+    /// Starts one that nobody else uses, and waits until it is ready.
     ///
     /// # Errors
     ///
     /// It is not installed, or does not start.
     pub async fn start() -> Result<Keycloak> {
-        let mut command = Command::new(environment::keycloak_script("start")?);
-        let started = tokio::time::timeout(2 * PATIENCE, command.kill_on_drop(true).output());
-        let started = started.await.context("Keycloak does not start")??;
-        let errors = String::from_utf8_lossy(&started.stderr).into_owned();
-        ensure!(
-            started.status.success(),
-            "Keycloak does not start:\n{errors}"
-        );
-        let said: Value =
-            serde_json::from_slice(&started.stdout).context("tests/keycloak/start")?;
-        let url = said["url"].as_str().context("no url")?.to_owned();
-        let pid = said["pid"].as_u64().context("no pid")?;
-        Ok(Keycloak {
-            url,
-            pid,
-            client: http::client()?,
-        })
+        Keycloak::of(Arc::new(Running::start(&[]).await?))
+    }
+
+    /// One that tests share which run at the same time; it also speaks TLS. Each has to create a
+    /// realm of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Keycloak::start`].
+    pub async fn shared() -> Result<Keycloak> {
+        static SHARED: Mutex<Weak<Running>> = Mutex::const_new(Weak::new());
+        let mut shared = SHARED.lock().await;
+        let running = match shared.upgrade() {
+            Some(running) => running,
+            None => {
+                let certificates = Certificates::get()?.file("").display().to_string();
+                Arc::new(Running::start(&["--certificates", &certificates]).await?)
+            }
+        };
+        *shared = Arc::downgrade(&running);
+        Keycloak::of(running)
+    }
+
+    /// Connections belong to the runtime of a test, so every test has a client of its own.
+    fn of(running: Arc<Running>) -> Result<Keycloak> {
+        let client = http::client()?;
+        Ok(Keycloak { running, client })
     }
 
     /// Its base URL.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        &self.running.url
+    }
+
+    /// Its base URL with TLS. It has the good certificate, and asks clients for theirs.
+    ///
+    /// # Errors
+    ///
+    /// It was started without TLS.
+    pub fn tls_url(&self) -> Result<&str> {
+        let url = self.running.tls_url.as_deref();
+        url.context("this Keycloak does not speak TLS")
     }
 
     /// A user of the realm logs in with a password; says whether that was right.
@@ -102,17 +135,9 @@ impl Keycloak {
     }
 
     async fn create(&self, kind: &str, representation: &Value) -> Result<()> {
-        let url = format!("{}/admin/realms/demo/{kind}", self.url);
-        let request = self.client.post(url).json(representation);
-        let answer = request
-            .bearer_auth(self.admin_token().await?)
-            .send()
+        let path = format!("/admin/realms/demo/{kind}");
+        self.admin(Method::POST, &path, Some(representation))
             .await?;
-        ensure!(
-            answer.status() == StatusCode::CREATED,
-            "Keycloak creates none of {kind}: {}",
-            answer.text().await?
-        );
         Ok(())
     }
 
@@ -135,9 +160,9 @@ impl Keycloak {
     }
 
     async fn list(&self, kind: &str) -> Result<Vec<Value>> {
-        let url = format!("{}/admin/realms/demo/{kind}?max={MOST_EVENTS}", self.url);
-        let request = self.client.get(url).bearer_auth(self.admin_token().await?);
-        let events: Vec<Value> = request.send().await?.error_for_status()?.json().await?;
+        let path = format!("/admin/realms/demo/{kind}?max={MOST_EVENTS}");
+        let events = self.admin(Method::GET, &path, None).await?;
+        let events = events.as_array().context("no list")?.clone();
         ensure!(events.len() < MOST_EVENTS, "there may be more {kind}");
         Ok(events)
     }
@@ -158,7 +183,10 @@ impl Keycloak {
     }
 
     async fn token(&self, realm: &str, form: &[(&str, &str)]) -> Result<reqwest::Response> {
-        let url = format!("{}/realms/{realm}/protocol/openid-connect/token", self.url);
+        let url = format!(
+            "{}/realms/{realm}/protocol/openid-connect/token",
+            self.url()
+        );
         let body: Vec<String> = form
             .iter()
             .map(|(key, value)| format!("{key}={value}"))
@@ -171,7 +199,28 @@ impl Keycloak {
     }
 }
 
-impl Drop for Keycloak {
+impl Running {
+    async fn start(options: &[&str]) -> Result<Running> {
+        let mut command = Command::new(environment::keycloak_script("start")?);
+        command.args(options).kill_on_drop(true);
+        let started = tokio::time::timeout(2 * PATIENCE, command.output());
+        let started = started.await.context("Keycloak does not start")??;
+        let errors = String::from_utf8_lossy(&started.stderr).into_owned();
+        ensure!(
+            started.status.success(),
+            "Keycloak does not start:\n{errors}"
+        );
+        let said: Value =
+            serde_json::from_slice(&started.stdout).context("tests/keycloak/start")?;
+        Ok(Running {
+            url: said["url"].as_str().context("no url")?.to_owned(),
+            tls_url: said["tls"].as_str().map(str::to_owned),
+            pid: said["pid"].as_u64().context("no pid")?,
+        })
+    }
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
         let Ok(script) = environment::keycloak_script("stop") else {
             return;

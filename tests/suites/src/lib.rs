@@ -7,6 +7,9 @@
 //!
 //! It is a client of kete's command line and of its files, and knows nothing of its crates.
 
+mod arrival;
+mod certificates;
+mod command;
 mod config;
 mod environment;
 mod events;
@@ -19,17 +22,24 @@ mod metrics;
 mod process;
 mod relay;
 mod server;
+mod token_endpoint;
 mod verdict;
+mod waiting;
 
+pub use arrival::{Arrival, ShownToken, TlsClient};
+pub use certificates::{Certificates, base64, trust};
+pub use command::{Output, check, check_configuration, kete_command};
 pub use config::{from_stdin, from_webhook, to_socketio};
 pub use environment::{full, project};
 pub use events::{Random, Sample, generate, lines, sample_with};
 pub use eventually::{PATIENCE, eventually, eventually_within};
 pub use fake::{Fake, unused_port};
 pub use http::{client, post_raw};
-pub use kete::{Ended, Kete, LogLine, Memory, check};
-pub use keycloak::Keycloak;
+pub use kete::{Ended, Kete, LogLine, Memory};
+pub use keycloak::{Keycloak, Realm};
 pub use metrics::Metrics;
 pub use relay::Relay;
-pub use server::{Arrival, Kind, Server, ServerPlan};
-pub use verdict::{arrived, check_delivery, check_each_once, first_arrivals, sockets};
+pub use server::{Kind, Server, ServerPlan};
+pub use token_endpoint::{Answers, TokenEndpoint, TokenRequest};
+pub use verdict::{arrived, check_delivery, check_each_once, first_arrivals, named, sockets};
+pub use waiting::all_wait;

@@ -11,10 +11,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::environment;
 use crate::eventually::eventually;
-use crate::http;
 use crate::process::Process;
+use crate::{Arrival, Certificates, environment, http};
 
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,35 +31,19 @@ pub enum Kind {
 pub struct ServerPlan {
     kind: Kind,
     options: Vec<(String, String)>,
+    /// The name of its certificate, if it has one.
+    certificate: Option<String>,
+    asks_for_certificates: bool,
 }
 
 /// A server and what it recorded.
 pub struct Server {
     plan: ServerPlan,
     port: u16,
+    /// Where it is controlled; another port than for clients if those need TLS.
+    control: u16,
     directory: TempDir,
     process: Option<Process>,
-}
-
-/// What a server recorded of one event.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Arrival {
-    /// The name of the Socket.IO event.
-    pub event: String,
-    /// Its argument.
-    pub body: Value,
-    /// The connection, as the server calls it.
-    pub socket: String,
-    /// The namespace.
-    pub namespace: String,
-}
-
-impl Arrival {
-    /// The event's id; blank if it has none.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        self.body["id"].as_str().unwrap_or_default()
-    }
 }
 
 impl ServerPlan {
@@ -70,6 +53,8 @@ impl ServerPlan {
         ServerPlan {
             kind,
             options: Vec::new(),
+            certificate: None,
+            asks_for_certificates: false,
         }
     }
 
@@ -78,6 +63,26 @@ impl ServerPlan {
     pub fn with(mut self, option: &str, value: impl Display) -> ServerPlan {
         self.options.push((option.to_owned(), value.to_string()));
         self
+    }
+
+    /// Speaks TLS with a certificate of `tests/certificates/make`, such as `good`.
+    #[must_use]
+    pub fn tls(mut self, certificate: &str) -> ServerPlan {
+        self.certificate = Some(certificate.to_owned());
+        self
+    }
+
+    /// Lets in only clients with a certificate of the good authority.
+    #[must_use]
+    pub fn requires_client_certificate(mut self) -> ServerPlan {
+        self.asks_for_certificates = true;
+        self
+    }
+
+    /// Verifies tokens with the keys at `jwks`; they have to name this issuer.
+    #[must_use]
+    pub fn verifies_tokens(self, jwks: &str, issuer: &str) -> ServerPlan {
+        self.with("jwt-jwks", jwks).with("jwt-issuer", issuer)
     }
 
     /// Starts it on a free port.
@@ -99,6 +104,7 @@ impl ServerPlan {
         let mut server = Server {
             plan: self,
             port,
+            control: port,
             directory,
             process: None,
         };
@@ -126,7 +132,24 @@ impl ServerPlan {
         for (option, value) in &self.options {
             command.arg(format!("--{option}={value}"));
         }
+        command.args(self.tls_arguments()?);
         Ok(command)
+    }
+
+    fn tls_arguments(&self) -> Result<Vec<String>> {
+        let Some(name) = &self.certificate else {
+            return Ok(Vec::new());
+        };
+        let certificates = Certificates::get()?;
+        let (certificate, key) = certificates.server(name);
+        let mut arguments = vec![
+            format!("--tls-cert={}", certificate.display()),
+            format!("--tls-key={}", key.display()),
+        ];
+        if self.asks_for_certificates {
+            arguments.push(format!("--tls-client-ca={}", certificates.ca().display()));
+        }
+        Ok(arguments)
     }
 }
 
@@ -146,7 +169,17 @@ impl Server {
     /// Its address as a URL.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        match self.plan.certificate {
+            Some(_) => self.url_of("localhost"),
+            None => self.url_of("127.0.0.1"),
+        }
+    }
+
+    /// Its address as a URL with this host.
+    #[must_use]
+    pub fn url_of(&self, host: &str) -> String {
+        let secure = self.plan.certificate.as_ref().map_or("", |_| "s");
+        format!("http{secure}://{host}:{}", self.port)
     }
 
     /// Stops it as a supervisor would: connections are closed properly, and it ends with 0.
@@ -209,15 +242,17 @@ impl Server {
                 Err(problem) => Ok(Err(problem)),
             }
         });
-        let (process, port) = started
+        let (process, said) = started
             .await?
             .map_err(|problem| anyhow!("the server does not start: {problem}"))?;
-        (self.process, self.port) = (Some(process), port);
+        self.process = Some(process);
+        self.port = u16::try_from(said["port"].as_u64().context("no port")?)?;
+        self.control = u16::try_from(said["control"].as_u64().unwrap_or(self.port.into()))?;
         Ok(())
     }
 
-    /// The process and its port, or what it said when it ended instead.
-    async fn try_start(&self) -> Result<Result<(Process, u16), String>> {
+    /// The process and its first line, or what it said when it ended instead.
+    async fn try_start(&self) -> Result<Result<(Process, Value), String>> {
         let mut command = self.plan.command(self.port, self.record())?;
         let mut process = Process::spawn("the server", &mut command)?;
         let line = eventually("the first line of the server", async || {
@@ -231,9 +266,8 @@ impl Server {
             process.ended().await?;
             return Ok(Err(process.stderr.text()));
         };
-        let said: Value = serde_json::from_str(&line).context("the server's first line")?;
-        let port = said["port"].as_u64().context("no port")?;
-        Ok(Ok((process, u16::try_from(port)?)))
+        let said = serde_json::from_str(&line).context("the server's first line")?;
+        Ok(Ok((process, said)))
     }
 
     /// Stops it and starts it with other options, on the same port and with the same record.
@@ -247,14 +281,40 @@ impl Server {
         self.start_again().await
     }
 
+    /// Shows another certificate of `tests/certificates/make` to new connections.
+    ///
+    /// # Errors
+    ///
+    /// It refuses.
+    pub async fn show(&mut self, certificate: &str) -> Result<()> {
+        let (file, key) = Certificates::get()?.server(certificate);
+        self.set_mode(json!({ "tlsCert": file, "tlsKey": key }))
+            .await?;
+        self.plan.certificate = Some(certificate.to_owned());
+        Ok(())
+    }
+
+    /// What it counted, such as `refusedTokens`.
+    ///
+    /// # Errors
+    ///
+    /// It does not answer.
+    pub async fn counted(&self, what: &str) -> Result<u64> {
+        let answer = http::client()?.get(self.control("summary")).send().await?;
+        let summary: Value = answer.error_for_status()?.json().await?;
+        summary[what]
+            .as_u64()
+            .with_context(|| format!("no {what} in {summary}"))
+    }
+
     /// Changes the mode of a running Node server, such as its token.
     ///
     /// # Errors
     ///
     /// It refuses.
     pub async fn set_mode(&self, mode: Value) -> Result<()> {
-        let url = format!("{}/mode", self.url());
-        let answer = http::client()?.post(url).json(&mode).send().await?;
+        let answer = http::client()?.post(self.control("mode")).json(&mode);
+        let answer = answer.send().await?;
         let (status, text) = (answer.status(), answer.text().await?);
         ensure!(
             status.is_success(),
@@ -273,7 +333,7 @@ impl Server {
     /// The record cannot be read.
     pub async fn arrivals(&self) -> Result<Vec<Arrival>> {
         if self.process.is_some() {
-            let count = http::client()?.get(format!("{}/count", self.url()));
+            let count = http::client()?.get(self.control("count"));
             count.send().await?.error_for_status()?;
         }
         let text = std::fs::read(self.record()).context("the server's record")?;
@@ -282,7 +342,10 @@ impl Server {
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |end| end + 1);
         let lines = text[..whole].split(|byte| *byte == b'\n');
-        lines.filter(|line| !line.is_empty()).map(arrival).collect()
+        lines
+            .filter(|line| !line.is_empty())
+            .map(Arrival::parse)
+            .collect()
     }
 
     /// Waits until so many different events have arrived.
@@ -300,6 +363,10 @@ impl Server {
         .await
     }
 
+    fn control(&self, what: &str) -> String {
+        format!("http://127.0.0.1:{}/{what}", self.control)
+    }
+
     fn record(&self) -> PathBuf {
         self.directory.path().join("record.ndjson")
     }
@@ -307,15 +374,4 @@ impl Server {
     fn running(&mut self) -> Result<&mut Process> {
         self.process.as_mut().context("the server does not run")
     }
-}
-
-fn arrival(line: &[u8]) -> Result<Arrival> {
-    let mut line: Value = serde_json::from_slice(line).context("a line of the record")?;
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    Ok(Arrival {
-        event: text(&line["event"]),
-        socket: text(&line["socket"]),
-        namespace: text(&line["namespace"]),
-        body: std::mem::replace(&mut line["body"], json!(null)),
-    })
 }

@@ -67,6 +67,13 @@ pub fn first_arrivals(arrivals: &[Arrival]) -> Vec<&str> {
         .collect()
 }
 
+/// What arrived under this name.
+#[must_use]
+pub fn named(name: &str, arrivals: &[Arrival]) -> Vec<Arrival> {
+    let has_name = |arrival: &&Arrival| arrival.event == name;
+    arrivals.iter().filter(has_name).cloned().collect()
+}
+
 /// The connections over which something arrived.
 #[must_use]
 pub fn sockets(arrivals: &[Arrival]) -> HashSet<&str> {
@@ -128,6 +135,8 @@ mod tests {
             body: event.value(),
             socket: "s".to_owned(),
             namespace: "/".to_owned(),
+            client: None,
+            token: None,
         };
         events.iter().map(arrival).collect()
     }

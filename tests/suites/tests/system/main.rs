@@ -5,13 +5,25 @@
 //! more rounds and more servers.
 
 mod bad_input;
+mod compatibility;
 mod delivery;
 mod dependencies;
 mod examples;
 mod interruptions;
 mod keycloak;
 mod memory;
+mod oauth;
+mod oauth_internal;
+mod oauth_trouble;
 mod poison;
+mod prepare;
 mod refusals;
+mod secrets;
 mod shutdown;
+mod tls_clients;
+mod tls_mistakes;
+mod tls_renewal;
+mod tls_servers;
+mod tls_stores;
+mod token_server;
 mod two_routes;
