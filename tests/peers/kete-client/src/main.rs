@@ -21,7 +21,9 @@ async fn main() -> Result<()> {
             ack: None,
         })
         .collect();
-    let (sender, mut receiver) = connect(&Options::new(options.url.parse()?)).await?;
+    let mut server = Options::new(options.url.parse()?);
+    server.tls = options.tls()?;
+    let (sender, mut receiver) = connect(&server).await?;
     let meter = Meter::start();
     let mut events = emits.iter().cycle();
     let (mut sent, mut confirmed) = (0, 0);

@@ -1,24 +1,32 @@
-//! What every benchmark peer shares: its options, the events it sends, and what sending them cost.
+//! What the benchmark peers share: options, the events they send, TLS, and what sending cost.
 //!
 //! A peer gets the first `distinct` events of the file ready before the clock starts and sends
 //! them in turn until `count` are sent. So a row shows a client at its best, and a file of a
 //! million events need not fit into its memory.
 
+pub mod tls;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use rustix::time::{ClockId, clock_gettime};
+use rustls::{ALL_VERSIONS, ClientConfig};
 use serde::Serialize;
 
 /// The command line of a peer.
 #[derive(Debug, Clone, clap::Parser)]
 pub struct PeerOptions {
-    /// Where the sink listens, as `http://127.0.0.1:PORT`.
+    /// Where the sink listens, as `http://127.0.0.1:PORT`, or with `https`.
     #[arg(long)]
     pub url: String,
+    /// The authority to trust when the URL is encrypted, in PEM. The variable is the one that
+    /// OpenSSL and rustls-native-certs read, so one setting serves every peer.
+    #[arg(long, env = "SSL_CERT_FILE")]
+    pub authority: Option<PathBuf>,
     /// A file with one JSON event per line.
     #[arg(long)]
     pub events: PathBuf,
@@ -31,6 +39,33 @@ pub struct PeerOptions {
     /// The Socket.IO event name; must need no escape in JSON.
     #[arg(long, default_value = "keycloak-event")]
     pub name: String,
+}
+
+impl PeerOptions {
+    /// `127.0.0.1:PORT`.
+    ///
+    /// # Errors
+    /// When the URL is neither `http://` nor `https://`.
+    pub fn address(&self) -> Result<&str> {
+        let after = |scheme| self.url.strip_prefix(scheme);
+        let address = after("http://").or_else(|| after("https://"));
+        let address = address.context("--url must begin with http:// or https://")?;
+        Ok(address.trim_end_matches('/'))
+    }
+
+    /// What an encrypted connection is made with; `None` where the URL is plain.
+    ///
+    /// # Errors
+    /// When no authority is named or its file cannot be read.
+    pub fn tls(&self) -> Result<Option<Arc<ClientConfig>>> {
+        if !self.url.starts_with("https://") {
+            return Ok(None);
+        }
+        let missing = "an https URL needs --authority or SSL_CERT_FILE";
+        let authority = self.authority.as_deref().context(missing)?;
+        let config = tls::client(authority, None, ALL_VERSIONS)?;
+        Ok(Some(Arc::new(config)))
+    }
 }
 
 /// Reads the first `limit` lines of a file that are not empty.
@@ -117,4 +152,36 @@ fn peak_rss_kb() -> Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let text = line.context("/proc/self/status has no VmHWM")?;
     Ok(text.trim().trim_end_matches("kB").trim().parse()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn options(url: &str, more: &[&str]) -> PeerOptions {
+        let base = ["peer", "--events", "events.ndjson", "--url", url];
+        PeerOptions::parse_from(base.iter().chain(more))
+    }
+
+    #[test]
+    fn a_url_is_plain_or_encrypted() {
+        let plain = options("http://127.0.0.1:1/", &[]);
+        assert_eq!(plain.address().unwrap(), "127.0.0.1:1");
+        assert!(plain.tls().unwrap().is_none());
+        let encrypted = options("https://127.0.0.1:1", &[]);
+        assert_eq!(encrypted.address().unwrap(), "127.0.0.1:1");
+        assert!(options("ftp://127.0.0.1:1", &[]).address().is_err());
+    }
+
+    #[test]
+    fn an_encrypted_url_needs_an_authority_that_can_be_read() {
+        let mut options = options("https://127.0.0.1:1", &["--authority", "no-such-file"]);
+        let error = format!("{:#}", options.tls().unwrap_err());
+        assert!(error.contains("no-such-file"), "{error}");
+        options.authority = None;
+        let error = options.tls().unwrap_err().to_string();
+        assert!(error.contains("--authority"), "{error}");
+    }
 }

@@ -2,7 +2,6 @@
 //! begins with. One request per connection.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -21,7 +20,7 @@ pub(crate) struct Request {
 
 impl Request {
     /// Reads byte by byte, so that not one byte of the first frame is taken by mistake.
-    pub(crate) fn read(stream: &mut TcpStream) -> Result<Request> {
+    pub(crate) fn read(stream: &mut impl Read) -> Result<Request> {
         let mut head = Vec::new();
         let mut byte = [0];
         while !head.ends_with(b"\r\n\r\n") {
@@ -57,7 +56,7 @@ impl Request {
     /// Answers a request that is not for a WebSocket; `stop` is called for `POST /stop`.
     pub(crate) fn answer(
         &self,
-        stream: &mut TcpStream,
+        stream: &mut impl Write,
         totals: &Totals,
         stop: impl FnOnce(),
     ) -> Result<()> {
@@ -82,7 +81,7 @@ impl Request {
     }
 }
 
-fn respond(stream: &mut TcpStream, status: &str, body: &Value) -> Result<()> {
+fn respond(stream: &mut impl Write, status: &str, body: &Value) -> Result<()> {
     let body = body.to_string();
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\n\

@@ -9,15 +9,21 @@
 //! It serves WebSocket only and the namespace `/` only; any other is refused, which is what makes
 //! a CONNECT to an unknown namespace a barrier. WebSocket pings and acknowledgements are answered
 //! in order with the events.
+//!
+//! With a certificate and its key it serves WebSockets over TLS and refuses plain ones, so that
+//! nothing that should be encrypted goes unnoticed; the HTTP requests above may stay plain.
 
 mod control;
 mod frames;
 mod packets;
 mod server;
 mod session;
+mod stream;
 mod totals;
 
 use std::io::Write;
+use std::path::PathBuf;
+use std::sync::mpsc;
 
 use anyhow::Result;
 use clap::Parser;
@@ -43,13 +49,22 @@ pub(crate) struct Options {
     /// milliseconds, or in microseconds when it has 16 digits or more.
     #[arg(long)]
     latency: Option<String>,
+    /// Serve TLS with this certificate: PEM, its chain after it.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the certificate: PEM, not encrypted.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
 }
 
 fn main() -> Result<()> {
     let server = Server::bind(Options::parse())?;
     let mut out = std::io::stdout();
     writeln!(out, "{}", serde_json::json!({ "port": server.port()? }))?;
-    let totals = server.run()?;
+    let (stop, stopped) = mpsc::sync_channel(1);
+    let signal = stop.clone();
+    ctrlc::set_handler(move || _ = signal.try_send(()))?;
+    let totals = server.run(stop, &stopped)?;
     // Whoever stopped the sink may have stopped listening to it as well; that is no failure.
     let _ = writeln!(out, "{}", totals.summary());
     Ok(())

@@ -7,17 +7,20 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Scope};
 use std::time::Duration;
 
 use anyhow::Result;
+use measure::tls::{self, Identity, Sessions};
+use rustls::ServerConfig;
 
 use crate::Options;
 use crate::control::Request;
 use crate::packets;
 use crate::session::{Session, Writer};
+use crate::stream::{self, Incoming};
 use crate::totals::Totals;
 
 /// A client that takes longer for its request, or to read an answer, is dropped.
@@ -25,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Server {
     options: Options,
+    tls: Option<Arc<ServerConfig>>,
     listener: TcpListener,
     totals: Totals,
     /// Every connection that is open, to be pinged and, in the end, shut down.
@@ -33,17 +37,22 @@ pub(crate) struct Server {
 }
 
 struct Client {
-    writer: Writer,
-    /// False until the client has its WebSocket: before that a ping would break the handshake.
-    upgraded: bool,
+    socket: TcpStream,
+    /// Missing until the client has its WebSocket: before that a ping would break the handshake.
+    writer: Option<Writer>,
 }
 
 impl Server {
     pub(crate) fn bind(options: Options) -> Result<Server> {
+        let files = options.tls_cert.as_deref().zip(options.tls_key.as_deref());
+        let identity = files.map(|(certificates, key)| Identity { certificates, key });
+        let tls = identity.map(|identity| tls::server(identity, None, Sessions::Resumable));
+        let tls = tls.transpose()?.map(Arc::new);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
         let (totals, clients) = (Totals::default(), Mutex::default());
         Ok(Server {
             options,
+            tls,
             listener,
             totals,
             clients,
@@ -55,11 +64,9 @@ impl Server {
         Ok(self.listener.local_addr()?.port())
     }
 
-    /// Serves until it is told to stop, and returns what arrived.
-    pub(crate) fn run(self) -> Result<Totals> {
-        let (stop, stopped) = mpsc::sync_channel(1);
-        let signal = stop.clone();
-        ctrlc::set_handler(move || _ = signal.try_send(()))?;
+    /// Serves until something comes through the channel, which `POST /stop` sees to as well, and
+    /// returns what arrived.
+    pub(crate) fn run(self, stop: SyncSender<()>, stopped: &Receiver<()>) -> Result<Totals> {
         let address = self.listener.local_addr()?;
         thread::scope(|scope| {
             scope.spawn(|| self.accept(scope, &stop));
@@ -69,7 +76,7 @@ impl Server {
             }
             self.stopping.store(true, Relaxed);
             for client in self.clients().values() {
-                let _ = client.writer().shutdown(Shutdown::Both);
+                let _ = client.socket.shutdown(Shutdown::Both);
             }
             // Wakes the accepting thread, which then sees that the server is stopping.
             drop(TcpStream::connect(address));
@@ -93,32 +100,49 @@ impl Server {
         }
     }
 
-    fn serve(&self, number: u64, mut stream: TcpStream, stop: &SyncSender<()>) -> Result<()> {
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        let writer: Writer = Arc::new(Mutex::new(stream.try_clone()?));
+    fn serve(&self, number: u64, socket: TcpStream, stop: &SyncSender<()>) -> Result<()> {
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(PATIENCE))?;
         let client = Client {
-            writer: Arc::clone(&writer),
-            upgraded: false,
+            socket: socket.try_clone()?,
+            writer: None,
         };
         self.clients().insert(number, client);
-        let request = Request::read(&mut stream)?;
-        let Some(accept) = request.websocket_accept() else {
-            return request.answer(&mut stream, &self.totals, || _ = stop.try_send(()));
+        let (mut incoming, mut outgoing) = stream::open(socket, self.tls.as_ref())?;
+        let request = Request::read(&mut incoming)?;
+        let refused = self.tls.is_some() && !incoming.is_encrypted();
+        let accept = request.websocket_accept().filter(|_| !refused);
+        let Some(accept) = accept else {
+            request.answer(&mut outgoing, &self.totals, || _ = stop.try_send(()))?;
+            return Ok(outgoing.finish()?);
         };
-        stream.set_read_timeout(None)?;
+        incoming.socket().set_read_timeout(None)?;
+        let writer: Writer = Arc::new(Mutex::new(outgoing));
         self.totals.connections.fetch_add(1, Relaxed);
         self.totals.open.fetch_add(1, Relaxed);
-        let mut session = Session::new(number, stream, writer, &self.totals, &self.options);
-        let ended = session.open(&accept, &self.options).and_then(|()| {
-            if let Some(client) = self.clients().get_mut(&number) {
-                client.upgraded = true;
-            }
-            session.run()
-        });
+        let ended = self.converse(number, incoming, &writer, &accept);
         self.totals.open.fetch_sub(1, Relaxed);
+        let mut outgoing = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever left need not hear of the end.
+        let _ = outgoing.finish();
         ended
+    }
+
+    fn converse(
+        &self,
+        number: u64,
+        incoming: Incoming,
+        writer: &Writer,
+        accept: &str,
+    ) -> Result<()> {
+        let (writer, shared) = (Arc::clone(writer), Arc::clone(writer));
+        let mut session = Session::new(number, incoming, writer, &self.totals, &self.options);
+        session.open(accept, &self.options)?;
+        if let Some(client) = self.clients().get_mut(&number) {
+            client.writer = Some(shared);
+        }
+        session.run()
     }
 
     /// Engine.IO 4: the server pings, the client answers.
@@ -128,8 +152,7 @@ impl Server {
         let writers: Vec<Writer> = self
             .clients()
             .values()
-            .filter(|client| client.upgraded)
-            .map(|client| Arc::clone(&client.writer))
+            .filter_map(|client| client.writer.clone())
             .collect();
         for writer in writers {
             // A client that cannot be written to is dropped by its own thread.
@@ -142,11 +165,5 @@ impl Server {
 
     fn clients(&self) -> MutexGuard<'_, HashMap<u64, Client>> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Client {
-    fn writer(&self) -> MutexGuard<'_, TcpStream> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,7 +2,6 @@
 //! one read go out in one write.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
@@ -10,14 +9,15 @@ use anyhow::Result;
 use crate::Options;
 use crate::frames::{Frame, Scanner};
 use crate::packets::{self, Packet};
+use crate::stream::{Incoming, Outgoing};
 use crate::totals::{Arrived, LatencyField, Totals, now_us};
 
 /// The write side of a client, shared with whoever sends the server's pings.
-pub(crate) type Writer = Arc<Mutex<TcpStream>>;
+pub(crate) type Writer = Arc<Mutex<Outgoing>>;
 
 pub(crate) struct Session<'a> {
     number: u64,
-    reader: TcpStream,
+    reader: Incoming,
     writer: Writer,
     totals: &'a Totals,
     latency: Option<LatencyField>,
@@ -29,7 +29,7 @@ pub(crate) struct Session<'a> {
 impl<'a> Session<'a> {
     pub(crate) fn new(
         number: u64,
-        reader: TcpStream,
+        reader: Incoming,
         writer: Writer,
         totals: &'a Totals,
         options: &Options,
