@@ -15,6 +15,8 @@ pub const CONTRADICTION: &str = "contradiction";
 pub const INSECURE: &str = "insecure";
 /// A setting has no effect beside the others.
 pub const NO_EFFECT: &str = "no-effect";
+/// Secrets leave this machine without encryption.
+pub const PLAIN_HTTP: &str = "plain-http";
 
 /// Every code of this crate with a sentence about it, in the order of the alphabet.
 pub const CODES: &[(&str, &str)] = &[
@@ -45,6 +47,10 @@ pub const CODES: &[(&str, &str)] = &[
     (
         NO_EFFECT,
         "A key is set and, with the others as they are, changes nothing.",
+    ),
+    (
+        PLAIN_HTTP,
+        "Secrets are sent to another machine by http, where others can read them.",
     ),
 ];
 

@@ -8,6 +8,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use crate::Secret;
 
 /// No store, key or password is larger than this, in bytes.
@@ -77,12 +79,12 @@ impl FileError {
     }
 }
 
-/// The whole file.
+/// The whole file, in memory that is overwritten when it goes: there may be a key in it.
 ///
 /// # Errors
 ///
 /// It is missing, no ordinary file, larger than [`MAX_BYTES`], or cannot be read.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     // Before it is opened, because opening a pipe waits for whoever writes to it.
     let metadata = fs::metadata(path).map_err(|error| FileError::unreadable(path, error))?;
     if metadata.is_dir() {
@@ -93,7 +95,9 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     }
     let unreadable = |error| FileError::unreadable(path, error);
     let file = File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
+    // Where it grows, it is copied, and what is left behind is not overwritten.
+    let length = metadata.len().min(MAX_BYTES) + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0)));
     let mut bounded = file.take(MAX_BYTES + 1);
     bounded.read_to_end(&mut bytes).map_err(unreadable)?;
     if bounded.limit() == 0 {
@@ -109,7 +113,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
 ///
 /// As [`read`]; or it is empty, or not UTF-8.
 pub(crate) fn read_secret(path: &Path) -> Result<Secret, FileError> {
-    secret_of(path, read(path)?)
+    secret_of(path, &read(path)?)
 }
 
 /// As [`read_secret`], of a file that was read before.
@@ -117,17 +121,9 @@ pub(crate) fn read_secret(path: &Path) -> Result<Secret, FileError> {
 /// # Errors
 ///
 /// It is empty, or not UTF-8.
-pub(crate) fn secret_of(path: &Path, bytes: Vec<u8>) -> Result<Secret, FileError> {
-    let text = String::from_utf8(bytes).map_err(|_| FileError::new(path, Problem::NoText))?;
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    let line = line
-        .strip_suffix('\r')
-        .filter(|_| line.len() < text.len())
-        .unwrap_or(line);
-    if line.is_empty() {
-        return Err(FileError::new(path, Problem::Empty));
-    }
-    Ok(Secret::new(line.to_owned()))
+pub(crate) fn secret_of(path: &Path, bytes: &[u8]) -> Result<Secret, FileError> {
+    let text = str::from_utf8(bytes).map_err(|_| FileError::new(path, Problem::NoText))?;
+    Secret::of_line(text.to_owned()).ok_or_else(|| FileError::new(path, Problem::Empty))
 }
 
 #[cfg(test)]

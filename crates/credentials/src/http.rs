@@ -3,6 +3,7 @@
 //! The HTTP library takes a TLS configuration when a client is made, so there is a new client
 //! whenever files are renewed. The connections of the old one end with the requests on them.
 
+pub(crate) mod address;
 mod dial;
 
 use std::collections::HashMap;
@@ -16,6 +17,8 @@ use url::Url;
 use crate::proxy::ProxySettings;
 use crate::tls::{self, StoreCertificate, Tls, TlsError};
 use dial::Target;
+
+pub use address::is_in_the_clear;
 
 /// How long a connection may take to open, whatever the deadline of the request.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -96,6 +99,19 @@ impl HttpClient {
     #[must_use]
     pub fn certificates(&self) -> Vec<StoreCertificate> {
         self.0.tls.as_ref().map_or(Vec::new(), Tls::certificates)
+    }
+
+    /// Looks at the files of its TLS for ever, as [`Tls::watch_files`]. Returns at once if there is
+    /// none.
+    pub async fn watch_files(&self) {
+        if let Some(tls) = &self.0.tls {
+            tls.watch_files().await;
+        }
+    }
+
+    /// Whether both are clones of one.
+    pub(crate) fn is(&self, other: &HttpClient) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Where the settings of its TLS stand.

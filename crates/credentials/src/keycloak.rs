@@ -14,10 +14,11 @@ mod registration;
 
 use std::path::PathBuf;
 
-use kete_config::{AnyKey, Diagnostics, Key, Scope, Settings, code};
-use url::{Host, Url};
+use kete_config::{AnyKey, Diagnostics, Key, Scope, Settings};
+use url::Url;
 
 use crate::SecretText;
+use crate::http::address::{self, Rules};
 use crate::tls::TlsSettings;
 
 pub use account::Account;
@@ -30,6 +31,17 @@ pub const SECTION: &str = "kete.keycloak";
 
 /// The id of the client that destinations get tokens with, as in KETE.
 pub const DEFAULT_OAUTH_CLIENT: &str = "kete-oauth-client";
+
+/// What `kete.keycloak.url` may be.
+const URL_RULES: Rules = Rules {
+    other_scheme: "write the address of Keycloak itself",
+    login: "kete.keycloak.client-secret is the place for it",
+    too_much: |url| {
+        let has_more = url.query().is_some() || url.fragment().is_some();
+        has_more.then_some(("it must end with its path", "leave out what follows ? or #"))
+    },
+    in_the_clear: "secrets, tokens and all events travel in the clear",
+};
 
 /// Where sources stand. Those that poll Keycloak may name realms of their own.
 const SOURCES: &str = "kete.sources";
@@ -50,7 +62,7 @@ impl Keycloak {
         let scope = settings.scope(SECTION, diagnostics);
         let url = scope
             .read(&keys::URL)
-            .and_then(|url| check_url(&scope, url));
+            .and_then(|url| address::check(&scope, keys::URL.name(), url, &URL_RULES));
         let tls = TlsSettings::read(&scope.child("tls"), url.as_ref());
         Some(Keycloak {
             url: url?,
@@ -62,6 +74,11 @@ impl Keycloak {
     #[must_use]
     pub fn token_endpoint(&self, realm: &str) -> Url {
         self.below(&["realms", realm, "protocol", "openid-connect", "token"])
+    }
+
+    /// Where a login ends.
+    fn logout_endpoint(&self, realm: &str) -> Url {
+        self.below(&["realms", realm, "protocol", "openid-connect", "logout"])
     }
 
     /// Something below the realm in the Admin API, such as `clients`; the realm itself without
@@ -155,39 +172,4 @@ fn read_secret(scope: &Scope<'_>, file: &Key<PathBuf>) -> Option<SecretText> {
         scope.read(&keys::NEEDED_CLIENT_SECRET);
     }
     secret
-}
-
-fn check_url(scope: &Scope<'_>, url: Url) -> Option<Url> {
-    let name = keys::URL.name();
-    let (message, help) = if !["http", "https"].contains(&url.scheme()) {
-        (
-            "it must begin with http:// or https://",
-            "write the address of Keycloak itself",
-        )
-    } else if !url.username().is_empty() || url.password().is_some() {
-        (
-            "it must not hold a user or password",
-            "kete.keycloak.client-secret is the place for it",
-        )
-    } else if url.query().is_some() || url.fragment().is_some() {
-        ("it must end with its path", "leave out what follows ? or #")
-    } else {
-        if url.scheme() == "http" && !is_local(&url) {
-            let message = "secrets, tokens and all events travel in the clear";
-            let help = "use https, unless something else protects this connection".to_owned();
-            scope.warn(name, "plain-http", message, help);
-        }
-        return Some(url);
-    };
-    scope.reject(name, code::BAD_VALUE, message, help.to_owned());
-    None
-}
-
-fn is_local(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-        None => false,
-    }
 }

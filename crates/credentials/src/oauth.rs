@@ -13,6 +13,7 @@ mod error;
 mod known_secrets;
 mod password;
 mod proof;
+mod reading;
 mod request;
 mod settings;
 mod state;
@@ -36,7 +37,7 @@ pub use self::client_auth::{
     ClientAuth, ClientCredentials, ClientSecret, DEFAULT_DEADLINE, RegisteredClient,
 };
 pub use self::error::TokenError;
-pub(crate) use self::known_secrets::KnownSecrets;
+pub use self::known_secrets::KnownSecrets;
 pub(crate) use self::password::token_by_password;
 pub use self::settings::{OAUTH_KEYS, OAUTH_SECTIONS, OauthSettings, SendAs};
 pub use self::token::Token;
@@ -83,6 +84,17 @@ impl TokenSource {
         self.http.certificates()
     }
 
+    /// Looks at the files of its TLS sections for ever, so that a renewal is noticed before the
+    /// next token is wanted. Returns at once if there are none.
+    pub async fn watch_files(&self) {
+        let registration_http = self.prover.http();
+        if registration_http.is(&self.http) {
+            self.http.watch_files().await;
+        } else {
+            tokio::join!(self.http.watch_files(), registration_http.watch_files());
+        }
+    }
+
     /// A token that is good for a while. May be dropped at any time.
     ///
     /// # Errors
@@ -92,9 +104,10 @@ impl TokenSource {
         let _turn = match self.step() {
             Step::Use(token) => return Ok(token),
             Step::Fail(error) => return Err(error),
-            // One caller is enough to renew it; the others need not wait.
+            // One caller is enough to renew it; the others need not wait while it is good.
             Step::Renew(token) => match self.turn.try_lock() {
                 Ok(turn) => turn,
+                Err(_taken) if token.is_about_to_end(Moment::now()) => self.turn.lock().await,
                 Err(_taken) => return Ok(token),
             },
             Step::Fetch => self.turn.lock().await,

@@ -10,6 +10,7 @@ use kete_config::{AnyKey, Key, KeyTable, Scope, Setting, code};
 use reqwest::{ClientBuilder, NoProxy, Proxy};
 use url::Url;
 
+use crate::http::is_in_the_clear;
 use crate::tls::TlsSettings;
 use crate::{Secret, codes};
 
@@ -199,6 +200,12 @@ fn named(
         }
     };
     if let Some((username, password)) = login {
+        if is_in_the_clear(&url) {
+            let message = "the user name and the password for it travel in the clear";
+            let help = "write https:// if the proxy can be spoken to so, unless something else \
+                        protects this connection";
+            scope.warn(URL.name(), codes::PLAIN_HTTP, message, help.to_owned());
+        }
         proxy = proxy.basic_auth(&username, password.reveal());
     }
     let no_proxy = no_proxy.and_then(|hosts| NoProxy::from_string(&hosts.join(",")));

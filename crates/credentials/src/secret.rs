@@ -21,6 +21,18 @@ impl Secret {
         Secret(Zeroizing::new(text))
     }
 
+    /// Hides a text without the one line break at its end, which editors and `echo` add. `None` if
+    /// nothing is left.
+    #[must_use]
+    pub fn of_line(text: String) -> Option<Secret> {
+        let text = Zeroizing::new(text);
+        let line = match text.strip_suffix('\n') {
+            Some(line) => line.strip_suffix('\r').unwrap_or(line),
+            None => &text,
+        };
+        (!line.is_empty()).then(|| Secret::new(line.to_owned()))
+    }
+
     /// The text itself, for where it is needed.
     #[must_use]
     pub fn reveal(&self) -> &str {

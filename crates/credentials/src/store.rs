@@ -26,10 +26,8 @@ use self::kind::Sniffed;
 pub use self::pem::unescape_pem_text;
 use self::pem::{Block, Content};
 pub(crate) use self::x509::printable;
+use crate::files::MAX_BYTES;
 use crate::{Secret, certificate};
-
-/// Larger than any store that is meant, and small enough to be read into memory.
-const MAX_BYTES: usize = 16 << 20;
 
 /// How a loader expects its store to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +49,8 @@ pub enum Format {
 pub struct Passwords<'p> {
     /// Opens the store.
     pub store: Option<&'p Secret>,
-    /// Opens the private key; the store's password where it is absent.
+    /// Opens the private key; the store's password where it is absent. PKCS#12 has no such
+    /// password, so there it is not used.
     pub key: Option<&'p Secret>,
 }
 
@@ -85,7 +84,7 @@ pub struct Identity {
 }
 
 impl Store {
-    /// Reads a store. It may have up to 16 MiB.
+    /// Reads a store. It may have up to 8 MiB, as any file.
     ///
     /// # Errors
     ///
@@ -119,7 +118,7 @@ impl Store {
         Ok(store)
     }
 
-    /// All its certificates, as authorities to trust. Certificates of key entries count too.
+    /// All its certificates, to be trusted. Certificates of key entries count too.
     /// None is there twice.
     ///
     /// # Errors
@@ -155,6 +154,12 @@ impl Store {
         key: Option<PrivateKeyDer<'static>>,
     ) -> Result<Identity, StoreError> {
         identity::of_store(self, alias, key)
+    }
+
+    /// What it really is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     fn empty(kind: Kind) -> Store {
@@ -207,11 +212,13 @@ pub fn read_private_key(
     }
 }
 
-/// Decodes base64 as KETE does (MIME): line breaks and white space are skipped.
+/// Decodes base64; line breaks and white space are skipped, and padding may be missing. KETE's
+/// decoder (MIME; RFC 2045, section 6.8) skips all other foreign characters too, and makes
+/// something else of a text with a slip of the pen in it. Here that is an error.
 ///
 /// # Errors
 ///
-/// It is not base64, or far too long.
+/// It is not base64, and the first foreign character is named; or it is far too long.
 pub fn decode_base64(text: &str) -> Result<Vec<u8>, StoreError> {
     // Four characters for three bytes, and line breaks.
     check_size(text.len() / 2)?;
@@ -248,9 +255,9 @@ fn check_certificates(certificates: &[CertificateDer<'_>]) -> Result<(), StoreEr
 }
 
 fn check_size(bytes: usize) -> Result<(), StoreError> {
-    match bytes > MAX_BYTES {
-        true => Err(StoreError::TooLarge { bytes }),
-        false => Ok(()),
+    match u64::try_from(bytes) {
+        Ok(number) if number <= MAX_BYTES => Ok(()),
+        _ => Err(StoreError::TooLarge { bytes }),
     }
 }
 

@@ -9,6 +9,7 @@
 //! servers that ask for one.
 
 mod advice;
+mod authority;
 mod configuration;
 mod keys;
 mod loader;
@@ -205,7 +206,8 @@ impl Checked {
 impl Tls {
     /// The configuration for a new connection. Looks at the files first: if their contents have
     /// changed and are right, the new ones count from now on. If they are not, that is logged once
-    /// for each content, and the old ones stay in use.
+    /// for each content, and the old ones stay in use. So they do, after five seconds, while the
+    /// file system hangs.
     pub async fn config(&self) -> Arc<ClientConfig> {
         self.0.config().await
     }

@@ -197,7 +197,7 @@ impl SocketIo {
                 }
                 Err(failure) => {
                     drop(Object::take(wire));
-                    if new {
+                    if let (true, Some(failure)) = (new, failure) {
                         return Err(failure);
                     }
                 }

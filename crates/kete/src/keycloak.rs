@@ -10,7 +10,7 @@ mod secret_file;
 use std::path::{Path, PathBuf};
 
 use kete_config::{Diagnostics, Settings};
-use kete_credentials::http::{HttpClient, HttpError};
+use kete_credentials::http::{HttpClient, HttpError, is_in_the_clear};
 use kete_credentials::keycloak::{
     Account, KEYCLOAK_KEYS, KEYCLOAK_SECTIONS, Keycloak, OwnClient, Prepared, Registration,
     RegistrationError, SECTION, prepare_client,
@@ -105,6 +105,7 @@ fn plan(
         .check_unknown_sections(&[KEYCLOAK_KEYS], KEYCLOAK_SECTIONS);
     let keycloak = Keycloak::read(settings, diagnostics);
     refuse_polling_client(arguments, settings)?;
+    refuse_password_in_the_clear(arguments, keycloak.as_ref())?;
     let account = account(arguments, settings, diagnostics)?;
     let secret_file = arguments.secret_file.as_deref().map(std::path::absolute);
     let secret_file = secret_file
@@ -159,6 +160,24 @@ fn refuse_polling_client(arguments: &PrepareOptions, settings: &Settings) -> Res
         )),
         _ => Ok(()),
     }
+}
+
+/// Whoever reads the password of an administrator on its way owns Keycloak.
+fn refuse_password_in_the_clear(
+    arguments: &PrepareOptions,
+    keycloak: Option<&Keycloak>,
+) -> Result<(), String> {
+    let (Some(user), Some(keycloak)) = (&arguments.admin_user, keycloak) else {
+        return Ok(());
+    };
+    if !is_in_the_clear(&keycloak.url) {
+        return Ok(());
+    }
+    Err(format!(
+        "the password of {user} would travel in the clear to {}: use https, or run this on the \
+         machine of Keycloak itself with --url http://localhost and its port",
+        keycloak.url
+    ))
 }
 
 fn carry_out(

@@ -2,6 +2,7 @@
 
 mod realm;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use anyhow::{Context, Result, ensure};
@@ -24,11 +25,13 @@ pub struct Keycloak {
     client: Client,
 }
 
-/// The process; it is stopped and removed when this is dropped.
+/// The process.
 struct Running {
     url: String,
     tls_url: Option<String>,
     pid: u64,
+    /// Whoever runs the tests stops it; otherwise it is stopped and removed when this is dropped.
+    kept: bool,
 }
 
 impl Keycloak {
@@ -38,11 +41,15 @@ impl Keycloak {
     ///
     /// It is not installed, or does not start.
     pub async fn start() -> Result<Keycloak> {
-        Keycloak::of(Arc::new(Running::start(&[]).await?))
+        let said = Running::start(&[]).await?;
+        Keycloak::of(Arc::new(Running::read(&said, false)?))
     }
 
-    /// One that tests share which run at the same time; it also speaks TLS. Each has to create a
-    /// realm of its own.
+    /// One that tests share; it also speaks TLS. Each has to create a realm of its own.
+    ///
+    /// It is started by the first of them. If `KETE_TEST_KEYCLOAK_KEPT` names a file, what
+    /// `tests/keycloak/start` has printed is written to it, and it is kept; else it is stopped
+    /// when nobody uses it any more.
     ///
     /// # Errors
     ///
@@ -52,10 +59,7 @@ impl Keycloak {
         let mut shared = SHARED.lock().await;
         let running = match shared.upgrade() {
             Some(running) => running,
-            None => {
-                let certificates = Certificates::get()?.file("").display().to_string();
-                Arc::new(Running::start(&["--certificates", &certificates]).await?)
-            }
+            None => Arc::new(Running::shared().await?),
         };
         *shared = Arc::downgrade(&running);
         Keycloak::of(running)
@@ -200,7 +204,21 @@ impl Keycloak {
 }
 
 impl Running {
-    async fn start(options: &[&str]) -> Result<Running> {
+    async fn shared() -> Result<Running> {
+        let kept = std::env::var_os("KETE_TEST_KEYCLOAK_KEPT").map(PathBuf::from);
+        if let Some(said) = kept.as_ref().filter(|file| file.exists()) {
+            return Running::read(&std::fs::read(said)?, true);
+        }
+        let certificates = Certificates::get()?.file("").display().to_string();
+        let said = Running::start(&["--certificates", &certificates]).await?;
+        if let Some(file) = &kept {
+            std::fs::write(file, &said)?;
+        }
+        Running::read(&said, kept.is_some())
+    }
+
+    /// Starts a Keycloak; returns what `tests/keycloak/start` says of it.
+    async fn start(options: &[&str]) -> Result<Vec<u8>> {
         let mut command = Command::new(environment::keycloak_script("start")?);
         command.args(options).kill_on_drop(true);
         let started = tokio::time::timeout(2 * PATIENCE, command.output());
@@ -210,18 +228,25 @@ impl Running {
             started.status.success(),
             "Keycloak does not start:\n{errors}"
         );
-        let said: Value =
-            serde_json::from_slice(&started.stdout).context("tests/keycloak/start")?;
+        Ok(started.stdout)
+    }
+
+    fn read(said: &[u8], kept: bool) -> Result<Running> {
+        let said: Value = serde_json::from_slice(said).context("tests/keycloak/start")?;
         Ok(Running {
             url: said["url"].as_str().context("no url")?.to_owned(),
             tls_url: said["tls"].as_str().map(str::to_owned),
             pid: said["pid"].as_u64().context("no pid")?,
+            kept,
         })
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
         let Ok(script) = environment::keycloak_script("stop") else {
             return;
         };

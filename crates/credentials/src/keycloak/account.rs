@@ -3,8 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Keycloak;
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+use tracing::debug;
+use url::form_urlencoded;
+
 use super::error::RegistrationError;
+use super::{Keycloak, answer};
 use crate::http::HttpClient;
 use crate::oauth::{
     ClientAuth, ClientCredentials, ClientSecret, Token, TokenError, TokenSource, token_by_password,
@@ -64,6 +69,14 @@ impl fmt::Debug for Account {
     }
 }
 
+/// What a login gives.
+pub(super) struct Login {
+    /// For the Admin API.
+    pub(super) token: Token,
+    /// The refresh token of a session that Keycloak keeps until somebody ends it.
+    session: Option<Secret>,
+}
+
 impl Account {
     pub(super) fn realm(&self) -> &str {
         match self {
@@ -71,13 +84,13 @@ impl Account {
         }
     }
 
-    /// A token for the Admin API.
+    /// Gets a token for the Admin API.
     pub(super) async fn log_in(
         &self,
         http: &HttpClient,
         keycloak: &Keycloak,
-    ) -> Result<Token, RegistrationError> {
-        let token = match self {
+    ) -> Result<Login, RegistrationError> {
+        let login = match self {
             Account::Client {
                 realm,
                 client_id,
@@ -89,7 +102,8 @@ impl Account {
                     deadline: DEADLINE,
                     ..ClientCredentials::new(token_url, client_id.clone(), auth)
                 };
-                TokenSource::new(credentials, http.clone()).token().await
+                let token = TokenSource::new(credentials, http.clone()).token().await;
+                token.map(|token| (token, None))
             }
             Account::Administrator {
                 realm,
@@ -100,11 +114,34 @@ impl Account {
                 token_by_password(http, &url, ADMINISTRATORS_CLIENT, login, DEADLINE).await
             }
         };
-        token.map_err(|error| RegistrationError::Login {
+        let (token, session) = login.map_err(|error| RegistrationError::Login {
             account: self.to_string(),
             way_out: self.way_out(&error),
             error: Box::new(error),
-        })
+        })?;
+        Ok(Login { token, session })
+    }
+
+    /// Ends a login. Whether that works changes nothing for what was done with it, so a failure is
+    /// only logged.
+    pub(super) async fn log_out(&self, login: &Login, http: &HttpClient, keycloak: &Keycloak) {
+        let Some(session) = &login.session else {
+            return;
+        };
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("client_id", ADMINISTRATORS_CLIENT)
+            .append_pair("refresh_token", session.reveal())
+            .finish();
+        let url = keycloak.logout_endpoint(self.realm());
+        let ended = match http.request(Method::POST, url).await {
+            Ok(request) => {
+                let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+                let sent = answer::to(request.body(form).timeout(DEADLINE)).await;
+                sent.map_or_else(|error| error.to_string(), |(status, _)| status.to_string())
+            }
+            Err(error) => error.to_string(),
+        };
+        debug!(account = %self, ended, "asked for a logout");
     }
 
     /// What to do about a refused login; blank if the error itself says enough.

@@ -10,12 +10,13 @@ use reqwest::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::account::Login;
 use super::answer::{self, NoAnswer};
 use super::error::RegistrationError;
 use super::{Account, Keycloak};
 use crate::Secret;
 use crate::http::HttpClient;
-use crate::oauth::{KnownSecrets, Token};
+use crate::oauth::KnownSecrets;
 
 /// From connecting to the last byte of an answer.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -32,7 +33,7 @@ pub(super) struct Clients<'a> {
     keycloak: &'a Keycloak,
     account: &'a Account,
     realm: &'a str,
-    token: Token,
+    login: Login,
 }
 
 /// A `ClientRepresentation`, as far as it tells whether a client can get tokens. What is missing
@@ -74,14 +75,20 @@ impl<'a> Clients<'a> {
         account: &'a Account,
         realm: &'a str,
     ) -> Result<Clients<'a>, RegistrationError> {
-        let token = account.log_in(http, keycloak).await?;
+        let login = account.log_in(http, keycloak).await?;
         Ok(Clients {
             http,
             keycloak,
             account,
             realm,
-            token,
+            login,
         })
+    }
+
+    /// Logs out.
+    pub(super) async fn leave(self) {
+        let Clients { http, keycloak, .. } = self;
+        self.account.log_out(&self.login, http, keycloak).await;
     }
 
     /// The client of this id, if there is one.
@@ -178,7 +185,7 @@ impl<'a> Clients<'a> {
         let request = self.http.request(method, url).await;
         let request = request.map_err(|error| self.unreachable(&error))?;
         let mut request = request
-            .header(AUTHORIZATION, self.token.bearer())
+            .header(AUTHORIZATION, self.login.token.bearer())
             .timeout(DEADLINE);
         if let Some(json) = json {
             request = request.json(json);
@@ -223,7 +230,7 @@ impl<'a> Clients<'a> {
             status if status.is_redirection() => RegistrationError::Redirected { status: number },
             _ => {
                 let mut known = KnownSecrets::default();
-                known.add(self.token.reveal());
+                known.add(self.login.token.reveal());
                 sent.into_iter()
                     .for_each(|secret| known.add(secret.reveal()));
                 RegistrationError::Rejected {

@@ -76,6 +76,19 @@ impl Registration {
         }))
     }
 
+    /// Its secret, as it is given.
+    pub(crate) fn secret(&self) -> &SecretText {
+        &self.secret
+    }
+
+    /// The same account with the secret that was read for it.
+    pub(crate) fn with_secret(&self, secret: Secret) -> Registration {
+        Registration {
+            secret: SecretText::Given(secret),
+            ..self.clone()
+        }
+    }
+
     /// The account for the clients of a realm.
     #[must_use]
     pub fn account(&self, realm: &str) -> Account {
@@ -126,8 +139,20 @@ pub async fn prepare_client(
 ) -> Result<Prepared, RegistrationError> {
     refuse_itself(account, realm, client_id)?;
     let clients = Clients::of(http, keycloak, account, realm).await?;
+    let prepared = prepare_as(&clients, account, realm, client_id).await;
+    clients.leave().await;
+    prepared
+}
+
+/// The same for an account that is logged in.
+async fn prepare_as(
+    clients: &Clients<'_>,
+    account: &Account,
+    realm: &str,
+    client_id: &str,
+) -> Result<Prepared, RegistrationError> {
     if let Some(client) = clients.find(client_id).await? {
-        let secret = adopt(&clients, &client, realm, client_id).await?;
+        let secret = adopt(clients, &client, realm, client_id).await?;
         return Ok(Prepared {
             secret,
             created: false,
@@ -143,7 +168,7 @@ pub async fn prepare_client(
             realm: realm.to_owned(),
         });
     };
-    let secret = adopt(&clients, &client, realm, client_id).await?;
+    let secret = adopt(clients, &client, realm, client_id).await?;
     Ok(Prepared {
         secret,
         created: creation == Creation::Created,

@@ -28,6 +28,8 @@ pub(super) struct TokenAnswer {
     token_type: BasicTokenType,
     #[serde(default, deserialize_with = "seconds")]
     expires_in: Option<Duration>,
+    #[serde(default, deserialize_with = "text_if_any")]
+    refresh_token: Option<RefreshToken>,
 }
 
 impl TokenResponse for TokenAnswer {
@@ -46,7 +48,7 @@ impl TokenResponse for TokenAnswer {
     }
 
     fn refresh_token(&self) -> Option<&RefreshToken> {
-        None
+        self.refresh_token.as_ref()
     }
 
     fn scopes(&self) -> Option<&Vec<Scope>> {
@@ -66,6 +68,14 @@ impl TokenAnswer {
 fn in_small_letters<'d, D: Deserializer<'d>>(from: D) -> Result<BasicTokenType, D::Error> {
     let text = String::deserialize(from)?.to_ascii_lowercase();
     BasicTokenType::deserialize(serde::de::value::StringDeserializer::new(text))
+}
+
+/// Nothing depends on it, so anything else is as good as none.
+fn text_if_any<'d, D: Deserializer<'d>>(from: D) -> Result<Option<RefreshToken>, D::Error> {
+    match Value::deserialize(from)? {
+        Value::String(text) => Ok(Some(RefreshToken::new(text))),
+        _ => Ok(None),
+    }
 }
 
 fn seconds<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Duration>, D::Error> {

@@ -12,7 +12,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::SignatureScheme;
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use super::error::ProofError;
 use crate::{Secret, SecretText, files, store};
@@ -62,7 +61,7 @@ impl PrivateKeyJwt {
     pub(super) fn key(&self) -> Result<SigningKey, ProofError> {
         let password = self.key_password.as_ref().map(SecretText::reveal);
         let password = password.transpose()?;
-        let bytes = Zeroizing::new(files::read(&self.key_path)?);
+        let bytes = files::read(&self.key_path)?;
         let key = store::read_private_key(&bytes, password.as_ref());
         let key = key.and_then(|key| store::signing_key(&key));
         let key = key.map_err(|error| ProofError::Key {

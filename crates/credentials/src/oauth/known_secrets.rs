@@ -10,16 +10,17 @@ const LONGEST: usize = 200;
 
 const HIDDEN: &str = "(hidden)";
 
-/// Secrets in all the forms in which a server could echo them.
+/// Secrets in all the forms in which a server could echo them. Everything that a server said goes
+/// through [`KnownSecrets::quote`] before it is logged or becomes a part of an error.
 #[derive(Default)]
-pub(crate) struct KnownSecrets {
+pub struct KnownSecrets {
     /// The longest first, for one may be a part of another.
     forms: Vec<Zeroizing<String>>,
 }
 
 impl KnownSecrets {
     /// Adds a secret: as it is, form-encoded with either kind of blank, and in base64.
-    pub(crate) fn add(&mut self, secret: &str) {
+    pub fn add(&mut self, secret: &str) {
         let encoded = Zeroizing::new(byte_serialize(secret.as_bytes()).collect::<String>());
         self.add_form(encoded.replace('+', "%20"));
         self.add_base64(secret);
@@ -29,7 +30,7 @@ impl KnownSecrets {
     }
 
     /// Adds what HTTP Basic authentication sends (RFC 6749, section 2.3.1).
-    pub(crate) fn add_basic(&mut self, id: &str, secret: &str) {
+    pub fn add_basic(&mut self, id: &str, secret: &str) {
         let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
         self.add_base64(&format!("{}:{}", encode(id), encode(secret)));
         self.add_base64(&format!("{id}:{secret}"));
@@ -51,8 +52,9 @@ impl KnownSecrets {
     }
 
     /// A text of the server's: the known secrets replaced in any letter case, shortened, on one
-    /// line.
-    pub(crate) fn quote(&self, text: &str) -> String {
+    /// line. It has about 200 characters at the most.
+    #[must_use]
+    pub fn quote(&self, text: &str) -> String {
         let mut shown = String::new();
         let mut rest = text;
         let mut length = 0;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use oauth2::{ClientId, ResourceOwnerPassword, ResourceOwnerUsername, TokenUrl};
+use oauth2::{ClientId, ResourceOwnerPassword, ResourceOwnerUsername, TokenResponse, TokenUrl};
 use tokio::time::timeout;
 use url::Url;
 
@@ -15,7 +15,8 @@ use super::{KnownSecrets, Token, TokenError, endpoint};
 use crate::Secret;
 use crate::http::HttpClient;
 
-/// Asks once for a token, as a client without a secret and in the name of a user.
+/// Asks once for a token, as a client without a secret and in the name of a user. With it comes the
+/// refresh token by which the login can be ended, if there is one.
 ///
 /// # Errors
 ///
@@ -26,7 +27,7 @@ pub(crate) async fn token_by_password(
     client_id: &str,
     (user, password): (&str, &Secret),
     deadline: Duration,
-) -> Result<Token, TokenError> {
+) -> Result<(Token, Option<Secret>), TokenError> {
     let asked_at = Moment::now();
     let mut known = KnownSecrets::default();
     known.add(password.reveal());
@@ -41,6 +42,9 @@ pub(crate) async fn token_by_password(
         endpoint: endpoint(token_url),
         deadline,
     })?;
+    let refresh_token = answer.as_ref().ok().and_then(TokenResponse::refresh_token);
+    let refresh_token = refresh_token.map(|token| Secret::new(token.secret().clone()));
     let explainer = Explainer { token_url, known };
-    judge(answer, transport.into_head(), explainer, asked_at)
+    let token = judge(answer, transport.into_head(), explainer, asked_at)?;
+    Ok((token, refresh_token))
 }

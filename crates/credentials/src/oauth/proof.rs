@@ -1,16 +1,14 @@
 //! What one request proves the client with. Made anew for each request, from what is in the files
 //! then.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 
 use super::assertion::read_jwt;
 use super::client_auth::{ClientAuth, ClientCredentials, ClientSecret, RegisteredClient};
 use super::error::ProofError;
 use super::known_secrets::KnownSecrets;
+use super::reading::Reading;
 use super::{TokenError, endpoint};
 use crate::http::HttpClient;
 use crate::{Secret, SecretText};
@@ -47,12 +45,22 @@ pub(super) struct Prover {
     http: HttpClient,
     /// That secret, until it turns out to be wrong.
     registered: Mutex<Option<Secret>>,
+    /// Of the one file that a client is proved with.
+    reading: Reading,
 }
 
 impl Prover {
     pub(super) fn new(http: HttpClient) -> Prover {
-        let registered = Mutex::default();
-        Prover { http, registered }
+        Prover {
+            http,
+            registered: Mutex::default(),
+            reading: Reading::default(),
+        }
+    }
+
+    /// What Keycloak is asked with.
+    pub(super) fn http(&self) -> &HttpClient {
+        &self.http
     }
 
     pub(super) async fn prove(&self, credentials: &ClientCredentials) -> Result<Proof, TokenError> {
@@ -66,14 +74,14 @@ impl Prover {
                 Ok(Proof::SecretPost(secret))
             }
             ClientAuth::PrivateKeyJwt(jwt) => {
-                let (path, jwt) = (jwt.key_path.clone(), jwt.clone());
+                let (path, jwt) = (&jwt.key_path, jwt.clone());
                 let client_id = credentials.client_id.clone();
-                let assertion = from_file(credentials, path, move || jwt.sign(&client_id));
+                let assertion = self.read_file(credentials, path, move || jwt.sign(&client_id));
                 Ok(Proof::Assertion(assertion.await?))
             }
             ClientAuth::JwtFile(path) => {
                 let file = path.clone();
-                let assertion = from_file(credentials, path.clone(), move || read_jwt(&file));
+                let assertion = self.read_file(credentials, path, move || read_jwt(&file));
                 Ok(Proof::Assertion(assertion.await?))
             }
             ClientAuth::TlsClientAuth => Ok(Proof::ClientId),
@@ -92,11 +100,7 @@ impl Prover {
         secret: &ClientSecret,
     ) -> Result<Secret, TokenError> {
         match secret {
-            ClientSecret::Text(SecretText::Given(secret)) => Ok(secret.clone()),
-            ClientSecret::Text(text @ SecretText::File(path)) => {
-                let text = text.clone();
-                from_file(credentials, path.clone(), move || Ok(text.reveal()?)).await
-            }
+            ClientSecret::Text(text) => self.given(credentials, text).await,
             ClientSecret::Registered(client) => {
                 // The guard must not live across the wait below.
                 let known = self.registered().clone();
@@ -110,6 +114,40 @@ impl Prover {
         }
     }
 
+    /// A secret of the settings.
+    async fn given(
+        &self,
+        credentials: &ClientCredentials,
+        text: &SecretText,
+    ) -> Result<Secret, TokenError> {
+        match text {
+            SecretText::Given(secret) => Ok(secret.clone()),
+            SecretText::File(path) => {
+                let text = text.clone();
+                self.read_file(credentials, path, move || Ok(text.reveal()?))
+                    .await
+            }
+        }
+    }
+
+    /// What is in a file, read where blocking does no harm.
+    async fn read_file(
+        &self,
+        credentials: &ClientCredentials,
+        path: &Path,
+        read: impl FnOnce() -> Result<Secret, ProofError> + Send + 'static,
+    ) -> Result<Secret, TokenError> {
+        let read = self.reading.read(credentials.deadline, read).await;
+        let read = read.unwrap_or_else(|problem| {
+            let (path, problem) = (path.to_owned(), problem.to_string());
+            Err(ProofError::NotRead { path, problem })
+        });
+        read.map_err(|problem| TokenError::File {
+            endpoint: endpoint(&credentials.token_url),
+            problem: problem.to_string(),
+        })
+    }
+
     async fn ask_keycloak(
         &self,
         credentials: &ClientCredentials,
@@ -120,6 +158,9 @@ impl Prover {
             keycloak,
             realm,
         } = client;
+        // Read here, because the account is asked for anew each time.
+        let secret = self.given(credentials, registration.secret()).await?;
+        let registration = registration.with_secret(secret);
         // Boxed, because this ends in a token for the account that may ask.
         let asking =
             registration.client_secret(&self.http, keycloak, realm, &credentials.client_id);
@@ -136,25 +177,4 @@ impl Prover {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What is in a file, read where blocking does no harm.
-async fn from_file(
-    credentials: &ClientCredentials,
-    path: PathBuf,
-    read: impl FnOnce() -> Result<Secret, ProofError> + Send + 'static,
-) -> Result<Secret, TokenError> {
-    let not_read = |problem: String| ProofError::NotRead { path, problem };
-    let read = match timeout(credentials.deadline, spawn_blocking(read)).await {
-        Ok(Ok(read)) => read,
-        Ok(Err(stopped)) => Err(not_read(stopped.to_string())),
-        Err(_late) => Err(not_read(format!(
-            "it took longer than {:?}",
-            credentials.deadline
-        ))),
-    };
-    read.map_err(|problem| TokenError::File {
-        endpoint: endpoint(&credentials.token_url),
-        problem: problem.to_string(),
-    })
 }

@@ -128,9 +128,9 @@ impl OauthSettings {
         let Some(client) = credentials.client_auth.registered() else {
             return Ok(TokenSource::new(credentials, http));
         };
-        // Keycloak may be reached in another way than its token endpoint.
-        let keycloak_tls = client.keycloak.tls.build()?;
-        let keycloak_http = HttpClient::new(keycloak_tls, self.proxy.clone())?;
+        // Keycloak may be reached in another way than its token endpoint: as `kete.keycloak` says,
+        // and directly, as by whoever else asks it. The proxy is that of the token endpoint.
+        let keycloak_http = HttpClient::new(client.keycloak.tls.build()?, None)?;
         Ok(TokenSource::with_registration(
             credentials,
             http,

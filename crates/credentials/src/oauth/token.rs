@@ -12,6 +12,9 @@ use super::clock::Moment;
 /// How long before its end a token is renewed, as in KETE.
 const MARGIN: Duration = Duration::from_secs(30);
 
+/// With less than this left, a token may end on its way to where it is shown.
+const TOO_LITTLE: Duration = Duration::from_secs(5);
+
 /// So long a token that was fetched because of a refusal has to hold before its own refusal is
 /// taken for news, and worth another request at once.
 const PROBATION: Duration = Duration::from_secs(30);
@@ -96,6 +99,13 @@ impl Token {
             use_until,
             ..self.clone()
         })
+    }
+
+    /// Whether it is better to wait for the next one: it has less than 5 seconds left, or less than
+    /// a fifth of a short life.
+    pub(super) fn is_about_to_end(&self, now: Moment) -> bool {
+        let left = self.lifetime.saturating_sub(now.since(self.asked_at));
+        left < TOO_LITTLE.min(self.lifetime / 5)
     }
 
     /// Whether a refusal of it says something new: not if it was fetched just now because of one.

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use super::Format;
 use super::kind::Kind;
-use super::{Format, MAX_BYTES};
+use crate::files::MAX_BYTES;
 
 /// What KETE tries where no password fits, beside none at all.
-pub(crate) const GUESSES_OF_KETE: [&str; 3] = ["", "changeit", "secret"];
+pub(super) const GUESSES_OF_KETE: [&str; 3] = ["", "changeit", "secret"];
 
 /// What a password opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,14 +65,15 @@ pub enum StoreError {
         reason: String,
     },
     /// The password is missing or wrong.
-    #[error("{}", password(*of, *given, *guess))]
+    #[error("{}", password(*of, *given, *guessable))]
     Password {
         /// What it should open.
         of: Locked,
         /// Whether there was one.
         given: bool,
-        /// The one of KETE's guesses that would have opened it. It was not used.
-        guess: Option<&'static str>,
+        /// Whether one of KETE's guesses would have opened it. Which one is not kept, because that
+        /// would be the password itself.
+        guessable: bool,
     },
     /// It is written or encrypted in a way that kete does not read.
     #[error("{what} cannot be read; {way_out}")]
@@ -214,7 +216,7 @@ fn wrong_kind_of_key(found: Kind, encoded: &str) -> String {
     text
 }
 
-fn password(of: Locked, given: bool, guess: Option<&'static str>) -> String {
+fn password(of: Locked, given: bool, guessable: bool) -> String {
     let what = match of {
         Locked::Store(kind) => kind.to_string(),
         Locked::KeyEntry(kind) => format!("the private key in {kind}"),
@@ -227,11 +229,9 @@ fn password(of: Locked, given: bool, guess: Option<&'static str>) -> String {
     if of == Locked::Key {
         return text;
     }
-    text += ". KETE also tries none, an empty one, `changeit` and `secret`; kete does not";
-    match guess {
-        Some("") => text += ", though an empty one would open it",
-        Some(guess) => text += &format!(", though `{guess}` would open it"),
-        None => {}
+    text += ". KETE also tries none, an empty one, `changeit` and `secret`; kete does not guess";
+    if guessable {
+        text += ", though one of these would open it";
     }
     text
 }

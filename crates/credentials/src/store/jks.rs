@@ -52,7 +52,7 @@ pub(super) fn read(bytes: &[u8], passwords: Passwords<'_>) -> Result<Store, Stor
             return Err(StoreError::Password {
                 of: Locked::Store(kind),
                 given: true,
-                guess: GUESSES_OF_KETE.into_iter().find(|guess| opens(guess)),
+                guessable: GUESSES_OF_KETE.into_iter().any(opens),
             });
         }
     }
@@ -180,9 +180,9 @@ fn unprotected(
         None => Err(StoreError::Password {
             of: Locked::KeyEntry(kind),
             given: password.is_some(),
-            guess: GUESSES_OF_KETE
+            guessable: GUESSES_OF_KETE
                 .into_iter()
-                .find(|guess| open(guess).is_some()),
+                .any(|guess| open(guess).is_some()),
         }),
     }
 }

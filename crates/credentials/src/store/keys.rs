@@ -107,7 +107,7 @@ fn decrypted(
     let refused = |given| StoreError::Password {
         of: Locked::Key,
         given,
-        guess: None,
+        guessable: false,
     };
     let password = password.ok_or_else(|| refused(false))?.reveal();
     let plain = match EncryptedPrivateKeyInfoRef::from_der(bytes) {

@@ -11,11 +11,12 @@ use super::{KeyEntry, Passwords, Store};
 
 const REWRITE: &str = "write the store anew: openssl pkcs12 -in OLD -out ALL.pem, then openssl \
     pkcs12 -export -in ALL.pem -out NEW.p12, then remove ALL.pem";
-const ONE_PASSWORD: &str = "leave out the key's, or write the store with one: keytool \
+const ONE_PASSWORD: &str = "write the store with one: keytool \
     -importkeystore -srckeystore OLD -destkeystore NEW.p12 -deststoretype PKCS12";
 
 /// Reads one. Without a password it is opened with an empty one, which is what stores without
-/// encryption and those with an empty password need.
+/// encryption and those with an empty password need. The key's password is not looked at: keytool
+/// knows one password for all of PKCS#12 too, and KETE falls back on the store's.
 pub(super) fn read(bytes: &[u8], passwords: Passwords<'_>) -> Result<Store, StoreError> {
     let given = passwords.store.is_some();
     let password = passwords.store.map_or("", |password| password.reveal());
@@ -28,15 +29,10 @@ pub(super) fn read(bytes: &[u8], passwords: Passwords<'_>) -> Result<Store, Stor
     }
     let archive = Pkcs12Archive::from_pkcs12(bytes, password)
         .map_err(|error| refused(bytes, given, &error))?;
-    let other_key_password = passwords.key.is_some_and(|key| key.reveal() != password);
     let mut store = Store::empty(Kind::Pkcs12);
     store.secret_keys = !archive.secrets.is_empty();
     store.certificates = archive.certs.iter().map(certificate).collect();
-    store.keys = archive
-        .keys
-        .into_iter()
-        .map(|bag| entry(bag, other_key_password))
-        .collect();
+    store.keys = archive.keys.into_iter().map(entry).collect();
     Ok(store)
 }
 
@@ -52,16 +48,11 @@ fn certificate(bag: &CertificateBag) -> CertificateDer<'static> {
     CertificateDer::from(bag.cert.as_der().to_vec())
 }
 
-fn entry(bag: PrivateKeyBag, other_key_password: bool) -> KeyEntry {
+fn entry(bag: PrivateKeyBag) -> KeyEntry {
     let key: PrivateKeyDer<'static> = PrivatePkcs8KeyDer::from(bag.key.as_der().to_vec()).into();
     KeyEntry {
         alias: bag.friendly_name,
-        // Keytool knows one password per PKCS#12 store too. The store's has opened this key, so
-        // the other one opens nothing, and nobody would notice that it is wrong.
-        key: match other_key_password {
-            true => Err(one_password()),
-            false => Ok(key),
-        },
+        key: Ok(key),
         chain: None,
     }
 }
@@ -105,11 +96,11 @@ fn refused(bytes: &[u8], given: bool, error: &Error) -> StoreError {
 }
 
 fn wrong_password(bytes: &[u8], given: bool) -> StoreError {
-    let opens = |guess: &&str| Pkcs12Archive::from_pkcs12(bytes, guess).is_ok();
+    let opens = |guess: &str| Pkcs12Archive::from_pkcs12(bytes, guess).is_ok();
     StoreError::Password {
         of: Locked::Store(Kind::Pkcs12),
         given,
-        guess: GUESSES_OF_KETE.into_iter().find(opens),
+        guessable: GUESSES_OF_KETE.into_iter().any(opens),
     }
 }
 

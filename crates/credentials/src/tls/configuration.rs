@@ -7,6 +7,7 @@ use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
 
+use super::authority::is_authority;
 use super::material::Material;
 use super::verifier::{NameCheck, Verifier};
 use super::words::{VerifiedName, Versions};
@@ -87,6 +88,8 @@ pub(crate) fn trusting_nobody() -> Result<ClientConfig, TlsError> {
     Ok(config)
 }
 
+/// Those of the system, if they count, and those of the trust store. None is an error only where
+/// nobody else could be trusted: a trust store may hold nothing but the certificates of servers.
 fn authorities(options: &Options, material: &Material) -> Result<Arc<RootCertStore>, TlsError> {
     let mut all = RootCertStore::empty();
     if options.include_system_roots {
@@ -97,7 +100,8 @@ fn authorities(options: &Options, material: &Material) -> Result<Arc<RootCertSto
             Err(error) => tracing::warn!(%error, "only the trust store is trusted"),
         }
     }
-    for certificate in &material.trusted {
+    // The others stand for themselves only, and the verifier knows them.
+    for certificate in material.trusted.iter().filter(|it| is_authority(it)) {
         all.add(certificate.clone()).map_err(TlsError::Library)?;
     }
     Ok(Arc::new(all))

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::RootCertStore;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::authority;
 use super::problem::Problem;
 use super::snapshot::Snapshot;
 use super::store_settings::{Bytes, Password, PasswordPlace, StoreSettings};
@@ -16,7 +16,8 @@ use crate::Secret;
 use crate::certificate::CertificateFacts;
 use crate::files::secret_of;
 use crate::store::{
-    Passwords, Store, StoreError, decode_base64, read_private_key, signing_key, unescape_pem_text,
+    Kind, Passwords, Store, StoreError, decode_base64, read_private_key, signing_key,
+    unescape_pem_text,
 };
 
 /// Loads a store and collects what is wrong with it. What returns an `Option` returns `None` after
@@ -25,6 +26,15 @@ pub(super) struct Loader<'l> {
     store: &'l StoreSettings,
     snapshot: &'l Snapshot,
     problems: &'l mut Vec<Problem>,
+}
+
+/// What a key store holds.
+pub(super) struct Client {
+    pub(super) identity: Arc<CertifiedKey>,
+    /// Those of its chain, its own first.
+    pub(super) facts: Vec<CertificateFacts>,
+    /// Whether there is a password for the key, and it opens nothing.
+    pub(super) has_idle_key_password: bool,
 }
 
 impl<'l> Loader<'l> {
@@ -40,7 +50,7 @@ impl<'l> Loader<'l> {
         }
     }
 
-    /// The authorities of a trust store.
+    /// The certificates of a trust store: authorities, and servers' own.
     pub(super) fn trusted(
         mut self,
     ) -> Option<(Vec<CertificateDer<'static>>, Vec<CertificateFacts>)> {
@@ -56,7 +66,7 @@ impl<'l> Loader<'l> {
         let facts = self.facts(&trusted)?;
         let mut all_right = true;
         for (certificate, facts) in trusted.iter().zip(&facts) {
-            if let Err(error) = RootCertStore::empty().add(certificate.clone()) {
+            if let Err(error) = authority::check(certificate) {
                 let message = format!("{} cannot be trusted: {error}", facts.subject);
                 self.problems.push(Problem::of_store(self.store, message));
                 all_right = false;
@@ -65,8 +75,8 @@ impl<'l> Loader<'l> {
         all_right.then_some((trusted, facts))
     }
 
-    /// The client of a key store, with the facts of its chain.
-    pub(super) fn identity(mut self) -> Option<(Arc<CertifiedKey>, Vec<CertificateFacts>)> {
+    /// The client of a key store.
+    pub(super) fn client(mut self) -> Option<Client> {
         let settings = self.store.identity.as_ref()?;
         let bytes = self.bytes();
         let password = self.password(self.store.password.as_ref(), "password-file");
@@ -87,12 +97,20 @@ impl<'l> Loader<'l> {
             None => Some(None),
         };
         let read = Store::read(self.store.kind.format, &bytes?, passwords);
-        let store = self.usable(read);
-        let identity = store?.identity(settings.alias.as_deref(), key?);
+        let store = self.usable(read)?;
+        let has_idle_key_password = store.kind() == Kind::Pkcs12
+            && settings.key_path.is_none()
+            && key_password
+                .is_some_and(|of_key| password.is_none_or(|of_store| of_key != of_store));
+        let identity = store.identity(settings.alias.as_deref(), key?);
         let identity = self.usable(identity)?;
         let key = self.usable(signing_key(&identity.key))?;
         let facts = self.facts(&identity.chain)?;
-        Some((Arc::new(CertifiedKey::new(identity.chain, key)), facts))
+        Some(Client {
+            identity: Arc::new(CertifiedKey::new(identity.chain, key)),
+            facts,
+            has_idle_key_password,
+        })
     }
 
     /// The store itself.
@@ -115,7 +133,7 @@ impl<'l> Loader<'l> {
             Some(PasswordPlace::Given(password)) => return Some(Some(password.clone())),
             Some(PasswordPlace::File(path)) => path,
         };
-        let contents = self.file(key, path)?.to_vec();
+        let contents = self.file(key, path)?;
         let password = secret_of(path, contents);
         let wrong = |error| Problem::of_file(self.store, key, &error);
         let password = password.map_err(wrong);

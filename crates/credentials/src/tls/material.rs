@@ -27,6 +27,8 @@ pub(super) struct Stores {
 pub(super) struct Material {
     pub(super) trusted: Vec<CertificateDer<'static>>,
     pub(super) identity: Option<Arc<CertifiedKey>>,
+    /// Whether there is a password for the key, and it opens nothing.
+    pub(super) has_idle_key_password: bool,
     /// All of both stores; of the key store, the client's certificate comes first.
     pub(super) certificates: Vec<(&'static str, CertificateFacts)>,
 }
@@ -56,10 +58,11 @@ impl Stores {
             }
         }
         if let Some(store) = &self.key {
-            let loaded = Loader::new(store, snapshot, &mut problems).identity();
-            if let Some((identity, facts)) = loaded {
-                material.identity = Some(identity);
-                material.add(KEY_STORE, facts);
+            let loaded = Loader::new(store, snapshot, &mut problems).client();
+            if let Some(client) = loaded {
+                material.identity = Some(client.identity);
+                material.has_idle_key_password = client.has_idle_key_password;
+                material.add(KEY_STORE, client.facts);
             }
         }
         if problems.is_empty() {

@@ -110,7 +110,7 @@ fn shown(path: &Path) -> String {
 fn help(store: &StoreSettings, error: &StoreError) -> Option<String> {
     let section = &store.full_section;
     let help = match error {
-        StoreError::Password { of, guess, .. } => {
+        StoreError::Password { of, .. } => {
             let (name, password) = match of {
                 Locked::Store(_) => ("password", store.password.as_ref()),
                 Locked::KeyEntry(_) | Locked::Key => {
@@ -119,11 +119,9 @@ fn help(store: &StoreSettings, error: &StoreError) -> Option<String> {
                     ("key-password", password)
                 }
             };
-            match (guess, password) {
-                (Some(""), _) => format!("set {section}.{name}= with nothing behind it"),
-                (Some(guess), _) => format!("set {section}.{name}={guess}"),
-                (None, Some(password)) => format!("correct {}", password.full_key),
-                (None, None) => format!("set {section}.{name} or {section}.{name}-file"),
+            match password {
+                Some(password) => format!("correct {}", password.full_key),
+                None => format!("set {section}.{name} or {section}.{name}-file"),
             }
         }
         StoreError::SeveralKeys { .. } => format!("set {section}.alias to one of them"),

@@ -3,12 +3,19 @@
 //! It is contents that count, not dates or notices of the file system: Kubernetes swaps symbolic
 //! links, other tools write in place. What is new is used only if all of it is right together,
 //! so that a certificate whose key is still being written is not.
+//!
+//! A file system that hangs keeps a reading thread for as long as it likes. Nobody waits for that
+//! longer than [`PATIENCE`], because what is in use is good enough to connect with, and no second
+//! thread is sent after the first.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use rustls::ClientConfig;
 use tokio::sync::{Mutex, watch};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use super::configuration::configure;
@@ -21,11 +28,17 @@ use super::{Checked, TlsError};
 /// How often files are looked at that no connection asks about.
 const INTERVAL: Duration = Duration::from_secs(10);
 
+/// How long a connection waits for a look at the files.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// A section at work.
 pub(super) struct Renewing {
     checked: Arc<Checked>,
-    /// Held while files are looked at, so that one renewal is made once.
+    /// Held while files are looked at, so that one renewal is made once, but for no longer than
+    /// [`PATIENCE`].
     seen: Mutex<Seen>,
+    /// Whether the last look was given up, and that was said.
+    hangs: AtomicBool,
     used: RwLock<Used>,
     renewals: watch::Sender<u64>,
 }
@@ -36,6 +49,8 @@ struct Seen {
     used: Fingerprint,
     /// When they were last found wrong; they are not judged again until they change.
     broken: Option<Fingerprint>,
+    /// A look that goes on. Whoever has begun it may have stopped waiting.
+    looking: Option<JoinHandle<Look>>,
 }
 
 /// What new connections are made with.
@@ -66,7 +81,9 @@ impl Renewing {
             seen: Mutex::new(Seen {
                 used: checked.fingerprint,
                 broken: None,
+                looking: None,
             }),
+            hangs: AtomicBool::new(false),
             used: RwLock::new(Used { config, material }),
             renewals: watch::Sender::new(0),
             checked,
@@ -107,19 +124,66 @@ impl Renewing {
     }
 
     async fn renew(&self) {
+        let looked = timeout(PATIENCE, self.look_anew()).await;
+        if looked.is_err() && !self.hangs.swap(true, Ordering::Relaxed) {
+            let section = self.checked.section.as_str();
+            let seconds = PATIENCE.as_secs();
+            warn!(
+                section,
+                seconds,
+                "the files take too long to read, so the certificates in use stay; is the file \
+                 system there?"
+            );
+        }
+    }
+
+    /// Looks at the files as they are from now on. May be dropped at any time.
+    async fn look_anew(&self) {
         let mut seen = self.seen.lock().await;
+        if let Some(looking) = &seen.looking {
+            if self.hangs.load(Ordering::Relaxed) && !looking.is_finished() {
+                return;
+            }
+            // It may have read a file before that was changed.
+            self.finish(&mut seen).await;
+        }
         let checked = Arc::clone(&self.checked);
         let (used, broken) = (seen.used, seen.broken);
-        let looked = tokio::task::spawn_blocking(move || look(&checked, used, broken));
+        seen.looking = Some(spawn_blocking(move || look(&checked, used, broken)));
+        self.finish(&mut seen).await;
+    }
+
+    /// Waits for the look that goes on, and does what it says.
+    async fn finish(&self, seen: &mut Seen) {
+        let Some(looking) = &mut seen.looking else {
+            return;
+        };
+        let looked = looking.await;
+        seen.looking = None;
         let section = self.checked.section.as_str();
-        match looked.await {
-            Ok(Look::Same) => {
+        match looked {
+            Ok(looked) => {
+                if self.hangs.swap(false, Ordering::Relaxed) {
+                    info!(section, "the files can be read again");
+                }
+                self.use_look(seen, looked);
+            }
+            // The runtime shuts down, and nobody will connect any more.
+            Err(stopped) if stopped.is_cancelled() => {}
+            Err(stopped) => error!(section, %stopped, "the files could not be looked at"),
+        }
+    }
+
+    fn use_look(&self, seen: &mut Seen, looked: Look) {
+        let section = self.checked.section.as_str();
+        match looked {
+            Look::Same => {
                 if seen.broken.take().is_some() {
                     info!(section, "the files hold again what is in use");
                 }
             }
-            Ok(Look::StillBroken) => {}
-            Ok(Look::Broken(fingerprint, problems)) => {
+            Look::StillBroken => {}
+            Look::Broken(fingerprint, problems) => {
                 seen.broken = Some(fingerprint);
                 for problem in problems {
                     let key = format!("{section}.{}", problem.key);
@@ -132,18 +196,13 @@ impl Renewing {
                     );
                 }
             }
-            Ok(Look::Renewed(fingerprint, renewed)) => {
-                *seen = Seen {
-                    used: fingerprint,
-                    broken: None,
-                };
+            Look::Renewed(fingerprint, renewed) => {
+                seen.used = fingerprint;
+                seen.broken = None;
                 report(section, &renewed.material);
                 *self.used.write().unwrap_or_else(PoisonError::into_inner) = renewed;
                 self.renewals.send_modify(|count| *count += 1);
             }
-            // The runtime shuts down, and nobody will connect any more.
-            Err(stopped) if stopped.is_cancelled() => {}
-            Err(stopped) => error!(section, %stopped, "the files could not be looked at"),
         }
     }
 
@@ -213,3 +272,6 @@ fn report(section: &str, material: &Material) {
         None => info!(section, trusted, "the certificates were renewed"),
     }
 }
+
+#[cfg(test)]
+mod tests;

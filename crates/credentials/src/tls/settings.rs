@@ -37,6 +37,7 @@ pub(super) fn read(scope: &Scope<'_>, url: Option<&Url>, now: SystemTime) -> Opt
     let snapshot = stores.snapshot();
     let material = load(scope, &stores, &snapshot);
     if let Some(material) = &material {
+        warn_of_key_password(scope, material);
         validity::report(scope, &stores, material, now);
     }
     let checked = Checked {
@@ -78,7 +79,18 @@ fn read_options(scope: &Scope<'_>, encrypted: Option<bool>) -> Option<Options> {
     let server_name = scope.read_optional(&SERVER_NAME);
     let reconnect_on_renewal = scope.read(&keys::RECONNECT_ON_RENEWAL);
     let include_system_roots = scope.read(&SYSTEM_ROOTS);
-    if verify_hostname == Some(false) && encrypted != Some(false) {
+    if encrypted == Some(false) {
+        let set = [
+            (keys::VERSION.name(), versions.is_some()),
+            (keys::VERIFY_HOSTNAME.name(), verify_hostname == Some(false)),
+            (SERVER_NAME.name(), server_name.is_some()),
+            (
+                keys::RECONNECT_ON_RENEWAL.name(),
+                reconnect_on_renewal == Some(true),
+            ),
+        ];
+        warn_of_options(scope, set);
+    } else if verify_hostname == Some(false) {
         let message = "the server may have the certificate of any other host, as long as a \
                        trusted authority has issued it";
         let help = "leave it out; if the certificate is for another name than that of the url, \
@@ -107,11 +119,35 @@ fn check_anybody_trusted(scope: &Scope<'_>, has_store: bool) -> bool {
     !alone
 }
 
+/// Of keys with the values that would mean something. A wrong value is an error by itself.
+fn warn_of_options(scope: &Scope<'_>, set: [(&'static str, bool); 4]) {
+    for (name, means_something) in set {
+        if means_something && scope.is_set(name) {
+            let message = "the url is not encrypted, so this has no effect";
+            let help = "write https:// or wss:// in url".to_owned();
+            scope.warn(name, codes::NO_EFFECT, message, help);
+        }
+    }
+}
+
 fn warn_of_stores(scope: &Scope<'_>, stores: &Stores) {
     for store in stores.iter() {
         let message = "the url is not encrypted, so the store is checked and not used";
         let help = "write https:// or wss:// in url".to_owned();
         scope.warn(&store.key("loader.kind"), codes::NO_EFFECT, message, help);
+    }
+}
+
+/// KETE tries it first and the store's then, so this works there as well.
+fn warn_of_key_password(scope: &Scope<'_>, material: &Material) {
+    if let Some(keys) = KEY_STORE
+        .identity
+        .as_ref()
+        .filter(|_| material.has_idle_key_password)
+    {
+        let message = "the store is PKCS#12, which has one password for all of it, and that of \
+                       the store has opened the private key";
+        keys.key_password.warn(scope, message);
     }
 }
 

@@ -5,13 +5,15 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use zeroize::Zeroizing;
+
 use crate::files::{self, FileError};
 
 /// Keyed anew in each process, so that nobody can prepare two contents that look the same.
 static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-/// Contents, or why there are none, by path.
-pub(super) struct Snapshot(BTreeMap<PathBuf, Result<Vec<u8>, FileError>>);
+/// Contents, or why there are none, by path. Keys and passwords among them are overwritten with it.
+pub(super) struct Snapshot(BTreeMap<PathBuf, Result<Zeroizing<Vec<u8>>, FileError>>);
 
 /// Tells contents apart without keeping them, for there are keys and passwords among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

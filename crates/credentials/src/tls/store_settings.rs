@@ -185,9 +185,7 @@ fn warn_of_other_places(scope: &Scope<'_>, keys: &StoreKeys, kind: LoaderKind) {
 
 fn warn_of_password(scope: &Scope<'_>, keys: &StoreKeys, kind: LoaderKind) {
     let message = format!("there is nothing to open with kind={}", kind.word);
-    for name in keys.password.all().filter(|name| scope.is_set(name)) {
-        scope.warn(name, codes::NO_EFFECT, message.clone(), None);
-    }
+    keys.password.warn(scope, &message);
 }
 
 /// Whether a key store can have a private key: two formats hold certificates only.
@@ -285,6 +283,13 @@ impl StoreKeys {
 }
 
 impl PasswordKeys {
+    /// Warns that those that are set have no effect.
+    pub(super) fn warn(&self, scope: &Scope<'_>, message: &str) {
+        for name in self.all().filter(|name| scope.is_set(name)) {
+            scope.warn(name, codes::NO_EFFECT, message, None);
+        }
+    }
+
     fn texts(&self) -> impl Iterator<Item = &'static Key<words::Password>> {
         iter::once(self.text).chain(self.alternative)
     }

@@ -3,8 +3,11 @@
 //! Chains are checked by `webpki` as in every rustls client. Three things are added: the name may
 //! be another than that of the URL, or none; and a server whose very certificate stands in the
 //! trust store is trusted, as on the JVM. Without that, a server's own certificate could not be
-//! pinned, and one that `openssl req -x509` makes, which calls itself an authority, could not be
-//! used at all.
+//! pinned: it is no authority that could vouch for itself, and the one that `openssl req -x509`
+//! makes, which calls itself an authority, is none that `webpki` accepts for a server.
+//!
+//! A pinned certificate vouches for nobody but the server that shows it, unless it is an
+//! authority's. Its dates and its name are checked all the same.
 //!
 //! There is no revocation: neither lists (CRL) nor online answers (OCSP) are asked for.
 
@@ -33,8 +36,10 @@ pub(super) enum NameCheck {
 
 #[derive(Debug)]
 pub(super) struct Verifier {
+    /// Who may have signed a server's certificate. Of the trust store, only authorities may be
+    /// here: `webpki` asks an anchor for nothing.
     pub(super) authorities: Arc<RootCertStore>,
-    /// The certificates of the trust store, among them perhaps those of servers themselves.
+    /// All certificates of the trust store, among them perhaps those of servers themselves.
     pub(super) pinned: Vec<CertificateDer<'static>>,
     pub(super) name: NameCheck,
     pub(super) algorithms: WebPkiSupportedAlgorithms,

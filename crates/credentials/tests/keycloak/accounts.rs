@@ -213,3 +213,19 @@ async fn the_account_that_registers_is_not_prepared_itself() {
     );
     assert_eq!(keycloak.requests(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn an_administrator_is_logged_out_whatever_came_of_it() {
+    let keycloak = Fake::start().await;
+    keycloak.prepare(&registrar(), ID).await.unwrap();
+    assert_eq!(keycloak.logouts(), Vec::<String>::new(), "no session");
+    let logout = "/realms/master/protocol/openid-connect/logout?client_id=admin-cli&\
+                  refresh_token=refresh%2Bvery-secret";
+    keycloak.prepare(&administrator(), ID).await.unwrap();
+    assert_eq!(keycloak.logouts(), [logout]);
+    keycloak.instead("GET", "/clients", 403, "{}");
+    keycloak.prepare(&administrator(), ID).await.unwrap_err();
+    assert_eq!(keycloak.logouts(), [logout, logout]);
+    keycloak.instead("POST", "/logout", 400, "{}");
+    keycloak.prepare(&administrator(), ID).await.unwrap();
+}

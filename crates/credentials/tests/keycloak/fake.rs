@@ -38,6 +38,7 @@ struct Inner {
     instead: Vec<Instead>,
     on_create: Option<OnCreate>,
     secrets_made: usize,
+    logouts: Vec<String>,
 }
 
 /// A Keycloak that a test controls.
@@ -98,6 +99,11 @@ impl Fake {
         change: impl FnOnce(&mut Vec<Value>, Value) -> u16 + Send + 'static,
     ) {
         self.inner.lock().unwrap().on_create = Some(Box::new(change));
+    }
+
+    /// The logouts: path and form.
+    pub(crate) fn logouts(&self) -> Vec<String> {
+        self.inner.lock().unwrap().logouts.clone()
     }
 
     /// The requests to the Admin API: method, path and query.
@@ -194,6 +200,11 @@ async fn answer(State(inner): State<Arc<Mutex<Inner>>>, request: Request) -> Res
     if path.ends_with("/protocol/openid-connect/token") {
         return token(path, &authorization, &body);
     }
+    if path.ends_with("/protocol/openid-connect/logout") {
+        let form = String::from_utf8(body.to_vec()).unwrap();
+        inner.logouts.push(format!("{path}?{form}"));
+        return StatusCode::NO_CONTENT.into_response();
+    }
     inner.requests.push(format!("{method} {}", parts.uri));
     if !authorization.starts_with(&format!("Bearer {TOKEN}")) {
         return status(401, &json!({ "error": "HTTP 401 Unauthorized" }));
@@ -224,7 +235,11 @@ fn token(path: &str, authorization: &str, body: &Bytes) -> Response {
         "/realms/master/protocol/openid-connect/token" => {
             let by_password = is("grant_type", "password") && is("client_id", "admin-cli");
             if by_password && is("username", "admin") && is("password", PASSWORD) {
-                return give_token();
+                let token = json!({
+                    "access_token": TOKEN, "token_type": "Bearer", "expires_in": 60,
+                    "refresh_token": "refresh+very-secret",
+                });
+                return status(200, &token);
             }
             let error = json!({
                 "error": "invalid_grant", "error_description": "Invalid user credentials",

@@ -230,7 +230,7 @@ fn the_first_version_of_jks_is_read_too() {
 
 #[test]
 fn what_is_far_too_large_is_refused() {
-    let bytes = vec![b'\n'; (16 << 20) + 1];
+    let bytes = vec![b'\n'; (8 << 20) + 1];
     let error = read(Format::Pem, &bytes, None).unwrap_err();
     assert!(matches!(error, StoreError::TooLarge { bytes: n } if n == bytes.len()));
     let text = "A".repeat(4 * bytes.len() / 3 + 4);

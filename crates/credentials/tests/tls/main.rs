@@ -7,6 +7,7 @@
 mod client_certificates;
 mod fixtures;
 mod http;
+mod pinned;
 mod proxy;
 mod renewal;
 mod server;

@@ -8,7 +8,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{
     HandshakeKind, ProtocolVersion, RootCertStore, ServerConfig, SupportedProtocolVersion,
 };
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -78,6 +78,21 @@ impl Server {
         let chain = certificates(&format!("servers/{name}.pem"));
         let key = private_key(&format!("servers/{name}.key"));
         let config = builder.with_single_cert(chain, key).unwrap();
+        Server::serve(TlsAcceptor::from(Arc::new(config))).await
+    }
+
+    /// With a chain that a test has made itself.
+    pub(crate) async fn showing(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Server {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
         Server::serve(TlsAcceptor::from(Arc::new(config))).await
     }
 

@@ -42,7 +42,7 @@ fn wrong_sections_are_explained() {
 }
 
 #[test]
-fn a_password_that_kete_would_have_guessed_is_named_and_not_tried() {
+fn a_password_that_kete_would_have_guessed_is_neither_tried_nor_named() {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("store.p12");
     let made = Command::new("openssl")
@@ -66,15 +66,23 @@ fn a_password_that_kete_would_have_guessed_is_named_and_not_tried() {
     );
     let path = format!("trust-store.loader.path={}", store.display());
     let kind = "trust-store.loader.kind=pkcs12-file-path";
-    for passwords in [&[][..], &["trust-store.loader.password=store-password"]] {
+    let wrong = "trust-store.loader.password=store-password";
+    for (passwords, help) in [
+        (
+            &[][..],
+            "set tls.trust-store.password or tls.trust-store.password-file",
+        ),
+        (&[wrong], "correct tls.trust-store.loader.password"),
+    ] {
         let mut assignments = vec![kind, &path];
         assignments.extend(passwords);
         let (_, text) = read("https://localhost", &assignments);
-        assert!(text.contains("though `changeit` would open it"), "{text}");
-        assert!(
-            text.ends_with("\n  set tls.trust-store.password=changeit\n"),
-            "{text}"
+        let expected = format!(
+            "KETE also tries none, an empty one, `changeit` and `secret`; kete does not guess, \
+             though one of these would open it\n  {help}\n"
         );
+        assert!(text.ends_with(&expected), "{text}");
+        assert_eq!(text.matches("changeit").count(), 1, "{text}");
         assert!(!text.contains("store-password"), "{text}");
     }
     let (settings, text) = read(

@@ -1,10 +1,15 @@
 //! `tls-client-auth`, from settings to a server that looks at the certificate.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kete_config::{Diagnostics, Loader};
 use kete_credentials::certificate::CertificateFacts;
-use kete_credentials::oauth::OauthSettings;
+use kete_credentials::http::HttpClient;
+use kete_credentials::oauth::{ClientAuth, ClientCredentials, OauthSettings, TokenSource};
+use kete_credentials::tls::TlsSettings;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
@@ -102,4 +107,72 @@ async fn a_client_proves_itself_by_its_certificate() {
     let (subject, body) = serving.await.unwrap();
     assert!(subject.contains("CN=kete-p384"), "{subject}");
     assert_eq!(body, "grant_type=client_credentials&client_id=shop");
+}
+
+/// What a section says that trusts this file.
+fn trusting(path: &Path, more: &[&str]) -> TokenSource {
+    let kind = "oauth.tls.trust-store.loader.kind=pem-file-path";
+    let path = format!("oauth.tls.trust-store.loader.path={}", path.display());
+    let assignments = [&["oauth.enabled=true", kind, &path], more].concat();
+    let diagnostics = Diagnostics::new();
+    let loader = assignments
+        .iter()
+        .fold(Loader::new("oauth"), |loader, set| loader.set(*set));
+    let settings = loader.load(&diagnostics);
+    let read = OauthSettings::read(&settings.scope("oauth", &diagnostics), None);
+    let read = read.unwrap_or_else(|| panic!("{diagnostics}"));
+    read.unwrap().build().unwrap()
+}
+
+/// A client of a server elsewhere.
+const EXTERNAL: [&str; 3] = [
+    "oauth.token-url=https://auth.example.com/token",
+    "oauth.client-id=shop",
+    "oauth.client-secret=hush",
+];
+
+/// One whose secret another server is asked for, which is spoken to in another way.
+const REGISTERED: [&str; 6] = [
+    "oauth.mode=internal",
+    "oauth.realm=demo",
+    "oauth.token-url=https://auth.example.com/token",
+    "kete.keycloak.url=https://keycloak.example.com",
+    "kete.keycloak.registration.client-id=registrar",
+    "kete.keycloak.registration.client-secret=registrars",
+];
+
+#[tokio::test(start_paused = true)]
+async fn renewed_files_are_noticed_before_a_token_is_wanted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ca.pem");
+    for more in [&EXTERNAL[..], &REGISTERED] {
+        fs::copy(fixture("ca.pem"), &path).unwrap();
+        let source = trusting(&path, more);
+        let before = source.certificates();
+        assert_eq!(before.len(), 1);
+        fs::copy(fixture("other-ca.pem"), &path).unwrap();
+        let renewed = async {
+            while source.certificates() == before {
+                // The clock is not a real one: it goes on as soon as everybody waits.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::select! {
+            () = source.watch_files() => panic!("it stopped"),
+            () = renewed => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_no_file_is_there_is_nothing_to_watch() {
+    let url = "https://auth.example.com/token".parse().unwrap();
+    let tls = TlsSettings::default_for(&url).build().unwrap();
+    let credentials = ClientCredentials::new(url, "shop".to_owned(), ClientAuth::TlsClientAuth);
+    for tls in [None, tls] {
+        let http = HttpClient::new(tls, None).unwrap();
+        TokenSource::new(credentials.clone(), http)
+            .watch_files()
+            .await;
+    }
 }

@@ -69,22 +69,79 @@ async fn internal() -> (Keycloak, Arc<Server>, TokenSource) {
     let answering = keycloak.clone();
     server.answers_with(move |asked| answering.answer(asked));
     let address = server.url.origin().ascii_serialization();
+    let source = source(&format!("{address}/auth"), &[SECRET]);
+    (keycloak, server, source)
+}
+
+const SECRET: &str = "kete.keycloak.registration.client-secret=registrars";
+
+/// A source of a client of this Keycloak, with more settings.
+fn source(keycloak: &str, more: &[&str]) -> TokenSource {
     let diagnostics = Diagnostics::new();
+    let url = format!("kete.keycloak.url={keycloak}");
     let settings = [
         "oauth.enabled=true",
         "oauth.mode=internal",
-        &format!("kete.keycloak.url={address}/auth"),
         "kete.keycloak.registration.client-id=registrar",
-        "kete.keycloak.registration.client-secret=registrars",
+        &url,
     ];
     let loader = settings
-        .into_iter()
-        .fold(Loader::new("kete"), |loader, set| loader.set(set));
+        .iter()
+        .chain(more)
+        .fold(Loader::new("kete"), |loader, set| loader.set(*set));
     let settings = loader.load(&diagnostics);
     let scope = settings.scope("oauth", &diagnostics);
     let read = OauthSettings::read(&scope, Some("demo")).flatten();
-    let source = read.unwrap().build().unwrap();
-    (keycloak, server, source)
+    let read = read.unwrap_or_else(|| panic!("{diagnostics}"));
+    read.build().unwrap()
+}
+
+#[tokio::test]
+async fn keycloak_is_asked_directly_and_the_token_endpoint_through_the_proxy() {
+    let (_keycloak, server, _source) = internal().await;
+    let proxy = Server::start().await;
+    let address = server.url.origin().ascii_serialization();
+    let url = format!(
+        "oauth.proxy.url={}",
+        proxy.url.origin().ascii_serialization()
+    );
+    let elsewhere = "oauth.token-url=http://auth.example.com/token";
+    let source = source(&format!("{address}/auth"), &[SECRET, elsewhere, &url]);
+    assert_eq!(text(&source).await, "one");
+    assert_eq!(proxy.asked().path, "http://auth.example.com/token");
+    assert_eq!(proxy.count(), 1, "no secret of Keycloak's went that way");
+    assert_eq!(server.count(), 3);
+}
+
+#[test]
+fn keycloak_may_go_by_another_name_although_there_is_a_proxy() {
+    source(
+        "https://keycloak.example.com",
+        &[
+            SECRET,
+            "kete.keycloak.tls.server-name=inside.example.com",
+            "oauth.token-url=https://auth.example.com/token",
+            "oauth.proxy.url=http://proxy.example.com:3128",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn the_secret_of_the_account_may_be_in_a_file() {
+    let (_keycloak, server, _source) = internal().await;
+    let address = server.url.origin().ascii_serialization();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("secret");
+    std::fs::write(&path, "registrars\n").unwrap();
+    let key = "kete.keycloak.registration.client-secret-file";
+    let file = format!("{key}={}", path.display());
+    let source = source(&format!("{address}/auth"), &[&file]);
+    std::fs::remove_file(&path).unwrap();
+    let error = source.token().await.unwrap_err();
+    assert!(matches!(error, TokenError::File { .. }), "{error}");
+    std::fs::write(&path, "registrars\n").unwrap();
+    pass(1).await;
+    assert_eq!(text(&source).await, "with-s3cret-1");
 }
 
 #[tokio::test]

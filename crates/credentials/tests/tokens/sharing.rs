@@ -105,6 +105,23 @@ async fn a_token_that_is_being_renewed_is_given_out_meanwhile() {
 }
 
 #[tokio::test]
+async fn a_token_that_ends_in_a_moment_is_not_given_out_while_it_is_renewed() {
+    let server = Server::start().await;
+    let source = Arc::new(server.source());
+    text(&source).await;
+    pass(297).await;
+    server.answers(Reply::token("two", 300));
+    server.hold();
+    let callers = fifty(&source);
+    server.has_been_asked(2).await;
+    server.release();
+    for caller in callers {
+        assert_eq!(caller.await.unwrap().unwrap(), "two");
+    }
+    assert_eq!(server.count(), 2);
+}
+
+#[tokio::test]
 async fn a_refused_token_is_fetched_anew_once() {
     let server = Server::start().await;
     let source = server.source();

@@ -136,8 +136,8 @@ impl Line {
     /// Lends it to the lane.
     ///
     /// # Errors
-    /// It has ended meanwhile, and why.
-    pub(crate) fn lend(&self) -> Result<mpsc::Receiver<ConnectionEvent>, ConnectFailure> {
+    /// It has ended meanwhile, and why; or it is being closed, which is no failure.
+    pub(crate) fn lend(&self) -> Result<mpsc::Receiver<ConnectionEvent>, Option<ConnectFailure>> {
         let mut state = self.lock();
         match &state.phase {
             Phase::Idle { .. } => {
@@ -146,8 +146,8 @@ impl Line {
                 state.phase = Phase::Lent(events);
                 Ok(reports)
             }
-            Phase::Ended(failure) => Err(failure.clone()),
-            Phase::Lent(_) | Phase::Closing(_) => Err(failure::closing(&self.context.peer)),
+            Phase::Ended(failure) => Err(Some(failure.clone())),
+            Phase::Lent(_) | Phase::Closing(_) => Err(None),
         }
     }
 
@@ -168,12 +168,9 @@ impl Line {
 
     /// Ends it so that the server handles everything that it was sent.
     pub(crate) fn close(&self) {
-        let mut state = self.lock();
+        let state = self.lock();
         if matches!(state.phase, Phase::Idle { .. } | Phase::Lent(_)) {
-            state.phase = Phase::Closing(Instant::now() + CLOSE_WITHIN);
-            drop(state);
-            self.sender.close();
-            self.changed.notify_one();
+            self.begin_close(state);
         }
     }
 
@@ -299,11 +296,17 @@ impl Line {
             return;
         }
         state.retirement = Retirement::Due;
-        let idle = matches!(state.phase, Phase::Idle { .. });
-        drop(state);
-        if idle {
-            self.close();
+        if matches!(state.phase, Phase::Idle { .. }) {
+            self.begin_close(state);
         }
+    }
+
+    /// Whether to close is decided under the same lock, so that nobody lends it in between.
+    fn begin_close(&self, mut state: MutexGuard<'_, State>) {
+        state.phase = Phase::Closing(Instant::now() + CLOSE_WITHIN);
+        drop(state);
+        self.sender.close();
+        self.changed.notify_one();
     }
 
     fn tell(&self, state: &State) {

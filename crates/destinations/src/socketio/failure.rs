@@ -25,8 +25,13 @@ const ABOUT_CREDENTIALS: [&str; 8] = [
     "api key",
 ];
 
-/// Why connecting to `peer` failed.
-pub(crate) fn connecting(peer: &str, error: &ConnectError) -> ConnectFailure {
+/// What to look at when a server refuses a token, also one that was fetched anew for it.
+const ABOUT_TOKENS: &str = "the token of oauth was refused: check what it is good for (oauth.scope, \
+                            oauth.parameters.<NAME>) and where the server looks for it \
+                            (oauth.send-as), and see the server's log";
+
+/// Why connecting to `peer` failed; `with_token` if a token of OAuth was sent.
+pub(crate) fn connecting(peer: &str, error: &ConnectError, with_token: bool) -> ConnectFailure {
     if let Some(way_out) = about_tls(error) {
         return ConnectFailure {
             kind: ConnectFailureKind::Tls,
@@ -34,7 +39,7 @@ pub(crate) fn connecting(peer: &str, error: &ConnectError) -> ConnectFailure {
         };
     }
     let (kind, way_out) = match error {
-        ConnectError::Http(refusal) => return refused_by_http(peer, refusal),
+        ConnectError::Http(refusal) => return refused_by_http(peer, refusal, with_token),
         ConnectError::Options(_) => (ConnectFailureKind::Protocol, "check url and namespace"),
         ConnectError::Resolve { .. } => (ConnectFailureKind::Unreachable, "check the host in url"),
         ConnectError::Tcp { .. } => (
@@ -49,7 +54,7 @@ pub(crate) fn connecting(peer: &str, error: &ConnectError) -> ConnectFailure {
             ConnectFailureKind::Protocol,
             "a server of Socket.IO 3 or later is needed",
         ),
-        ConnectError::Refused { payload, .. } => about_namespace(payload.as_str()),
+        ConnectError::Refused { payload, .. } => about_namespace(payload.as_str(), with_token),
         ConnectError::Closed {
             stage: Stage::Upgrade,
             reason,
@@ -201,7 +206,7 @@ pub(crate) fn too_large(error: TooLarge) -> EventFailure {
     }
 }
 
-fn refused_by_http(peer: &str, refusal: &HttpRefusal) -> ConnectFailure {
+fn refused_by_http(peer: &str, refusal: &HttpRefusal, with_token: bool) -> ConnectFailure {
     if let Some(origin) = &refusal.moved_to {
         return ConnectFailure {
             kind: ConnectFailureKind::Rejected,
@@ -209,6 +214,9 @@ fn refused_by_http(peer: &str, refusal: &HttpRefusal) -> ConnectFailure {
         };
     }
     let (kind, way_out) = match refusal.status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if with_token => {
+            (ConnectFailureKind::Unauthorized, ABOUT_TOKENS)
+        }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => (
             ConnectFailureKind::Unauthorized,
             "check headers.Authorization, query.<NAME> and auth.<KEY>",
@@ -234,9 +242,13 @@ fn refused_by_http(peer: &str, refusal: &HttpRefusal) -> ConnectFailure {
     }
 }
 
-fn about_namespace(payload: &str) -> (ConnectFailureKind, &'static str) {
+fn about_namespace(payload: &str, with_token: bool) -> (ConnectFailureKind, &'static str) {
     let payload = payload.to_ascii_lowercase();
-    if ABOUT_CREDENTIALS.iter().any(|word| payload.contains(word)) {
+    let about_credentials = ABOUT_CREDENTIALS.iter().any(|word| payload.contains(word));
+    if about_credentials && with_token {
+        return (ConnectFailureKind::Unauthorized, ABOUT_TOKENS);
+    }
+    if about_credentials {
         return (
             ConnectFailureKind::Unauthorized,
             "check auth.<KEY> and headers.Authorization, then namespace",

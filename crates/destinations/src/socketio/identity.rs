@@ -4,6 +4,7 @@
 //! connection was made with also decides how long it may stay: see [`Lease`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
@@ -52,15 +53,24 @@ struct Tokens {
     replace_before_end: bool,
 }
 
+/// A connection stays at least this long, however short its token lives: each new one costs the
+/// server a handshake, and a token endpoint a request.
+const SHORTEST_STAY: Duration = Duration::from_secs(1);
+
+/// By how much of its time a connection may be replaced sooner, so that those that were made with
+/// one token are not replaced all at once.
+const SPREAD: f64 = 0.1;
+
 /// What one attempt is made with.
 pub(crate) struct Attempt {
     pub(crate) options: Options,
-    pub(crate) lease: Lease,
     token: Option<Token>,
+    replace_before_end: bool,
+    renewals: Option<watch::Receiver<u64>>,
 }
 
 /// How long a connection may stay with the identity that it was made with.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Lease {
     until: Option<Instant>,
     renewals: Option<watch::Receiver<u64>>,
@@ -109,7 +119,7 @@ fn told(certificate: StoreCertificate) -> Certificate {
 
 impl Identity {
     /// How long an attempt may take, without what it waits for a token.
-    pub(crate) fn connect_timeout(&self) -> std::time::Duration {
+    pub(crate) fn connect_timeout(&self) -> Duration {
         self.options.connect_timeout
     }
 
@@ -123,27 +133,27 @@ impl Identity {
 
     /// What the next attempt is made with: current files, and a token that is good for a while.
     pub(crate) async fn attempt(&self, peer: &str) -> Result<Attempt, ConnectFailure> {
-        let (mut options, mut lease) = (self.options.clone(), Lease::default());
+        let mut attempt = Attempt {
+            options: self.options.clone(),
+            token: None,
+            replace_before_end: false,
+            renewals: None,
+        };
         if let Some(tls) = &self.tls {
             let (config, renewals) = current(tls).await;
-            options.tls = Some(config);
-            lease.renewals = self.replace_when_renewed.then_some(renewals);
+            attempt.options.tls = Some(config);
+            attempt.renewals = self.replace_when_renewed.then_some(renewals);
         }
-        let mut token = None;
         if let Some(tokens) = &self.tokens {
             let fresh = tokens.source.token().await;
             let fresh = fresh.map_err(|error| failure::no_token(peer, &error))?;
             tokens
-                .put(&fresh, &mut options)
+                .put(&fresh, &mut attempt.options)
                 .map_err(|problem| failure::unusable_token(peer, problem))?;
-            lease.until = tokens.replace_before_end.then(|| fresh.use_until());
-            token = Some(fresh);
+            attempt.replace_before_end = tokens.replace_before_end;
+            attempt.token = Some(fresh);
         }
-        Ok(Attempt {
-            options,
-            lease,
-            token,
-        })
+        Ok(attempt)
     }
 
     /// The server refused the credentials of this attempt. Says whether another attempt at once is
@@ -157,9 +167,17 @@ impl Identity {
 
     /// Notices renewals while no connection is made. Ends at once where there is nothing to watch.
     pub(crate) async fn watch_files(&self) {
-        if let Some(tls) = &self.tls {
-            tls.watch_files().await;
-        }
+        let tls = async {
+            if let Some(tls) = &self.tls {
+                tls.watch_files().await;
+            }
+        };
+        let tokens = async {
+            if let Some(tokens) = &self.tokens {
+                tokens.source.watch_files().await;
+            }
+        };
+        tokio::join!(tls, tokens);
     }
 }
 
@@ -171,6 +189,25 @@ async fn current(tls: &Tls) -> (Arc<ClientConfig>, watch::Receiver<u64>) {
         if !renewals.has_changed().unwrap_or(false) {
             return (config, renewals);
         }
+    }
+}
+
+impl Attempt {
+    /// Whether a token was sent.
+    pub(crate) fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// How long the connection that came of it may stay.
+    pub(crate) fn into_lease(self, now: Instant) -> Lease {
+        let token = self.token.filter(|_| self.replace_before_end);
+        let until = token.map(|token| {
+            let left = token.use_until().saturating_duration_since(now);
+            let sooner = SPREAD * rand::random::<f64>();
+            now + left.mul_f64(1.0 - sooner).max(SHORTEST_STAY)
+        });
+        let renewals = self.renewals;
+        Lease { until, renewals }
     }
 }
 
@@ -224,3 +261,6 @@ async fn renewed(renewals: &mut Option<watch::Receiver<u64>>) {
     *renewals = None;
     std::future::pending().await
 }
+
+#[cfg(test)]
+mod tests;

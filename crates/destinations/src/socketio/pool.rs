@@ -14,6 +14,7 @@ use deadpool::managed::{
 };
 use kete_pipeline::{ConnectFailure, Connection, Outgoing};
 use kete_socketio::{Receiver, Sender, connect};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -128,11 +129,13 @@ impl Dialler {
         loop {
             let attempt = self.identity.attempt(peer).await?;
             match connect(&attempt.options).await {
-                Ok((sender, receiver)) => return Ok((sender, receiver, attempt.lease)),
+                Ok((sender, receiver)) => {
+                    return Ok((sender, receiver, attempt.into_lease(Instant::now())));
+                }
                 Err(error) => {
                     let about_identity = failure::is_about_identity(&error);
                     if !(about_identity && self.identity.refused(&attempt)) {
-                        return Err(failure::connecting(peer, &error));
+                        return Err(failure::connecting(peer, &error, attempt.has_token()));
                     }
                 }
             }

@@ -7,6 +7,8 @@
 use std::num::NonZeroU32;
 
 use kete_config::{AnyKey, Key, KeyTable, MapKey, NotYet, Scope, Section, Setting, Size, Unused};
+use kete_credentials::codes::PLAIN_HTTP;
+use kete_credentials::http::is_in_the_clear;
 use kete_credentials::oauth::{OAUTH_KEYS, OauthSettings};
 use kete_credentials::proxy::PROXY_KEYS;
 use kete_credentials::tls::{TLS_KEYS, TlsSettings};
@@ -338,14 +340,19 @@ fn read_identity(
     let tls = TlsSettings::read(&scope.child("tls"), options.map(|options| &options.url));
     let oauth = OauthSettings::read(&scope.child("oauth"), only_realm)?;
     if let (Some(oauth), Some(options)) = (&oauth, options) {
-        warn_of_what_gives_way(scope, oauth, options);
+        warn_of_tokens(scope, oauth, options);
     }
     Some(IdentitySettings { tls: tls?, oauth })
 }
 
-/// A token stands where something else was configured.
-fn warn_of_what_gives_way(scope: &Scope<'_>, oauth: &OauthSettings, options: &Options) {
+/// A token is read by others on the way, or stands where something else was configured.
+fn warn_of_tokens(scope: &Scope<'_>, oauth: &OauthSettings, options: &Options) {
     let (send_as, key) = (oauth.send_as(), oauth.auth_key());
+    if is_in_the_clear(&options.url) {
+        let message = "tokens and all events travel in the clear";
+        let help = "use https, unless something else protects this connection".to_owned();
+        scope.warn(URL.name(), PLAIN_HTTP, message, help);
+    }
     let names = scope.map(&HEADERS).into_iter().map(|(name, _)| name);
     let header = names
         .filter(|name| send_as.header && name.eq_ignore_ascii_case("authorization"))

@@ -11,6 +11,7 @@
 
 mod confirming;
 mod connecting;
+mod leases;
 mod pooling;
 mod recorder;
 mod route;

@@ -105,19 +105,20 @@ fn uses(oauth: &Scope<'_>, target: &Target<'_>) -> bool {
 }
 
 fn missing(oauth: &Scope<'_>, target: &Target<'_>) -> Vec<Line> {
-    let is_internal = |text: &str| text.eq_ignore_ascii_case("internal");
-    let plain: [(&str, &str, &dyn Fn(&str) -> bool); 4] = [
-        ("enabled", "true", &|text| bool::parse(text) == Ok(true)),
-        ("mode", "internal", &is_internal),
-        ("realm", target.realm, &|text| text == target.realm),
-        ("client-id", target.client_id, &|text| {
-            text == target.client_id
-        }),
+    let plain = [
+        ("enabled", "true"),
+        ("mode", "internal"),
+        ("realm", target.realm),
+        ("client-id", target.client_id),
     ];
-    let missing = plain.into_iter().filter_map(|(name, value, is_right)| {
+    let missing = plain.into_iter().filter_map(|(name, value)| {
         let written = oauth.raw(name);
-        let right = written.as_ref().is_some_and(|(text, _)| is_right(text));
-        (!right).then(|| line(oauth, name, value, written.map(|(_, origin)| origin)))
+        let is_right = written.as_ref().is_some_and(|(text, _)| match name {
+            "enabled" => bool::parse(text) == Ok(true),
+            "mode" => text.eq_ignore_ascii_case(value),
+            _ => text == value,
+        });
+        (!is_right).then(|| line(oauth, name, value, written.map(|(_, origin)| origin)))
     });
     missing.chain(secret(oauth, target.secret)).collect()
 }

@@ -55,10 +55,5 @@ fn from(reader: impl Read) -> Result<Secret, String> {
     if bounded.limit() == 0 {
         return Err(format!("holds more than {LARGEST} bytes"));
     }
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    let password = line.strip_suffix('\r').unwrap_or(line);
-    if password.is_empty() {
-        return Err("holds no password".to_owned());
-    }
-    Ok(Secret::new(password.to_owned()))
+    Secret::of_line(text).ok_or_else(|| "holds no password".to_owned())
 }

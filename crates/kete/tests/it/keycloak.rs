@@ -302,6 +302,17 @@ fn the_client_that_polls_is_never_what_receivers_get_tokens_of() {
 }
 
 #[test]
+fn no_password_of_an_administrator_travels_in_the_clear() {
+    let mut command = prepare_at("http://keycloak.invalid:8080/auth", &[]);
+    let ended = run_to_end(&mut command, b"");
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+    let expected = "error: the password of admin would travel in the clear to \
+                    http://keycloak.invalid:8080/auth: use https, or run this on the machine of \
+                    Keycloak itself with --url http://localhost and its port\n";
+    assert!(ended.stderr.ends_with(expected), "{}", ended.stderr);
+}
+
+#[test]
 fn a_realm_that_is_missing_and_a_server_that_is_away_are_told_apart() {
     let mut command = prepare_at(&keycloak(), &[]);
     let ended = run_to_end(command.args(["--set", "kete.log.level=trace"]), b"");

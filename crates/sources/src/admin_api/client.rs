@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::{DATE, RETRY_AFTER};
 use kete_credentials::http::causes;
-use kete_credentials::oauth::{Token, TokenSource};
+use kete_credentials::oauth::{KnownSecrets, Token, TokenSource};
 use reqwest::{Method, Response};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -26,8 +26,6 @@ use super::failures::PollError;
 const DEADLINE: Duration = Duration::from_secs(30);
 /// The largest message of a refusal that is read.
 const LARGEST_REFUSAL: usize = 64 * 1024;
-/// So much of an unexpected answer is repeated in an error.
-const EXCERPT_CHARS: usize = 120;
 
 /// A stamp that no event has, in the year 2286.
 const AFTER_ALL_EVENTS: i64 = 9_999_999_999_999;
@@ -125,14 +123,15 @@ impl AdminApi {
             .append_pair("direction", "asc")
             .append_pair("first", &first.to_string())
             .append_pair("max", &max.to_string());
-        let token = self.token().await?;
+        let mut token = self.token().await?;
         let mut response = self.send(&url, &token).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
             // It was revoked, or Keycloak was set up anew: another token is worth one try.
             self.tokens.refuse(&token);
-            response = self.send(&url, &self.token().await?).await?;
+            token = self.token().await?;
+            response = self.send(&url, &token).await?;
         }
-        let response = expect_success(response).await?;
+        let response = expect_success(response, &token).await?;
         let date = response
             .headers()
             .get(DATE)
@@ -156,7 +155,7 @@ impl AdminApi {
     }
 }
 
-async fn expect_success(response: Response) -> Result<Response, PollError> {
+async fn expect_success(response: Response, token: &Token) -> Result<Response, PollError> {
     let status = response.status();
     match status {
         status if status.is_success() => Ok(response),
@@ -173,7 +172,7 @@ async fn expect_success(response: Response) -> Result<Response, PollError> {
             let body = body.unwrap_or_default();
             Err(PollError::Rejected {
                 status: status.as_u16(),
-                excerpt: excerpt(&body),
+                excerpt: excerpt(&body, token),
             })
         }
     }
@@ -211,13 +210,12 @@ fn unreachable(error: reqwest::Error) -> PollError {
     PollError::Unreachable(causes(error, TLS_SECTION))
 }
 
-/// The beginning of an error message of Keycloak, which holds no event.
-fn excerpt(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    text.chars()
-        .filter(|character| !character.is_control())
-        .take(EXCERPT_CHARS)
-        .collect()
+/// The beginning of an error message of Keycloak, which holds no event, without the token that
+/// was sent: what stands between may repeat it.
+fn excerpt(body: &[u8], token: &Token) -> String {
+    let mut known = KnownSecrets::default();
+    known.add(token.reveal());
+    known.quote(&String::from_utf8_lossy(body))
 }
 
 #[cfg(test)]

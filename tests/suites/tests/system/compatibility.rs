@@ -80,7 +80,7 @@ async fn ketes_block_for_an_external_authorization_server_delivers() -> Result<(
 /// The realm is the one whose events are polled, and the client is not there before.
 #[tokio::test]
 async fn ketes_block_for_the_current_keycloak_delivers() -> Result<()> {
-    let keycloak = Keycloak::start().await?;
+    let keycloak = Keycloak::shared().await?;
     let realm = keycloak.realm("demo");
     realm
         .create_client("registrar", json!({ "secret": "registrar-secret" }))

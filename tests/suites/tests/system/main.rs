@@ -11,6 +11,7 @@ mod dependencies;
 mod examples;
 mod interruptions;
 mod keycloak;
+mod keycloak_tls;
 mod memory;
 mod oauth;
 mod oauth_internal;

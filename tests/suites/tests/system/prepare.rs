@@ -148,6 +148,28 @@ async fn the_second_time_the_client_is_there_and_stays_as_it_is() -> Result<()> 
 }
 
 #[tokio::test]
+async fn several_at_the_same_time_agree_on_the_secret() -> Result<()> {
+    let keycloak = Keycloak::shared().await?;
+    let realm = keycloak.create_realm("prepared-at-once").await?;
+    let administrator = Administrator::of(&keycloak, "admin")?;
+    let prepare = || administrator.prepare("prepared-at-once", &[]);
+    let outputs = tokio::try_join!(prepare(), prepare(), prepare(), prepare())?;
+    let held = secret(&realm).await?;
+    let mut created = 0;
+    for output in <[Output; 4]>::from(outputs) {
+        succeeded(&output)?;
+        ensure!(
+            output.stdout.contains(&held),
+            "another secret: {}",
+            output.stdout
+        );
+        created += usize::from(output.stdout.contains("was created"));
+    }
+    ensure!(created == 1, "{created} have created it");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_client_without_a_secret_gets_one_that_works() -> Result<()> {
     let keycloak = Keycloak::shared().await?;
     let realm = keycloak.create_realm("prepared-empty").await?;
@@ -226,7 +248,14 @@ async fn whoever_may_not_is_told_why() -> Result<()> {
         .prepare("prepared-never", &["--admin-realm", "gone"])
         .await?;
     failed_with(&output, &["is there a realm gone"])?;
+    ensure!(realm.client(CLIENT).await?.is_none(), "it is there");
+    Ok(())
+}
 
+#[tokio::test]
+async fn an_account_that_registers_needs_one_role() -> Result<()> {
+    let keycloak = Keycloak::shared().await?;
+    let realm = keycloak.create_realm("prepared-by-client").await?;
     realm
         .create_client("weak", json!({ "secret": "weak-secret" }))
         .await?;
@@ -240,22 +269,22 @@ async fn whoever_may_not_is_told_why() -> Result<()> {
     let target = [
         "--oauth-client",
         "--realm",
-        "prepared-never",
+        "prepared-by-client",
         "--url",
         keycloak.url(),
     ];
     let output = prepare(&[&target[..], &["--set", &id, "--set", &right]].concat()).await?;
     let role = "give its service account the role manage-clients of the client realm-management \
-                in realm prepared-never";
+                in realm prepared-by-client";
     failed_with(
         &output,
-        &["403: the client weak of realm prepared-never", role],
+        &["403: the client weak of realm prepared-by-client", role],
     )?;
     let output = prepare(&[&target[..], &["--set", &id, "--set", &wrong]].concat()).await?;
     failed_with(
         &output,
         &[
-            "the client weak of realm prepared-never cannot log in",
+            "the client weak of realm prepared-by-client cannot log in",
             "401",
         ],
     )?;

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use kete_suites::{
-    Arrival, Certificates, Kete, Relay, Sample, Server, all_wait, check_delivery, from_stdin,
-    generate, sockets, to_socketio, trust,
+    Arrival, Certificates, Kete, Metrics, Relay, Sample, Server, all_wait, check_delivery,
+    from_stdin, generate, sockets, to_socketio, trust,
 };
 use tempfile::TempDir;
 
@@ -136,6 +136,31 @@ async fn an_authority_that_was_missing_is_added_while_events_wait() -> Result<()
     world.feed(usize::MAX).await?;
     all_wait(&world.kete, "all", events.len(), "tls").await?;
     files.put("trust.pem", &files.read("ca.pem")?)?;
+    world.kete.finish().await?;
+    check_delivery(&events, &world.server.arrivals().await?)
+}
+
+#[tokio::test]
+async fn the_days_that_are_left_are_those_of_the_certificate_in_use() -> Result<()> {
+    let events = generate(114, 5, 100);
+    let files = Files::new()?;
+    files.put("client.pem", &files.identity("soon")?)?;
+    files.put("trust.pem", &files.read("ca.pem")?)?;
+    let mut world = World::start(&events, &files, &[]).await?;
+    let store = format!("{SECTION}.key-store");
+    let days = |now: &Metrics| now.sum("kete_certificate_days_left", &[("store", &store)]);
+
+    world.feed(PORTION).await?;
+    world.arrived(PORTION).await?;
+    let left = days(&world.kete.metrics().await?);
+    ensure!((1..=10).contains(&left), "it says {left} days");
+
+    files.put("client.pem", &files.identity("p256")?)?;
+    world.cut().await?;
+    world.until_seen(&fingerprint("p256")?).await?;
+    let left = days(&world.kete.metrics().await?);
+    ensure!((300..=366).contains(&left), "it says {left} days");
+    world.feed(usize::MAX).await?;
     world.kete.finish().await?;
     check_delivery(&events, &world.server.arrivals().await?)
 }

@@ -1,4 +1,4 @@
-//! Every loader of certificates and keys delivers, with files that openssl and keytool have written.
+//! Every loader of certificates and keys delivers, with files that openssl and keytool wrote.
 
 use anyhow::{Context, Result, ensure};
 use kete_suites::{

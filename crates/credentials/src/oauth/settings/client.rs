@@ -30,7 +30,17 @@ pub(super) fn read_id(scope: &Scope<'_>, endpoint: &Endpoint) -> Option<String> 
         }
     };
     let own = OwnClient::of(scope.settings()).filter(|own| own.client_id == client_id);
-    if own.is_none_or(|own| !endpoint.is_that_of(&own, scope)) {
+    let Some(own) = own else {
+        return Some(client_id);
+    };
+    if !endpoint.is_that_of(&own, scope) {
+        if endpoint.resembles_that_of(&own, scope) {
+            let message = "a client of this id polls Keycloak, in a realm with the same path; if \
+                           token-url leads to the same Keycloak, a receiver could read all events \
+                           with its tokens";
+            let help = "take another client, unless these are two servers".to_owned();
+            scope.warn(CLIENT_ID.name(), codes::BAD_CREDENTIALS, message, help);
+        }
         return Some(client_id);
     }
     let message = "this client polls Keycloak, so a receiver could read all events with its tokens";

@@ -1,16 +1,26 @@
 //! Which token endpoint is asked, and how it is reached.
 
 use kete_config::{AnyKey, Diagnostics, Scope, Setting, code};
-use url::{Host, Url};
+use url::Url;
 
 use super::keys::{MODE, Mode, REALM, TOKEN_URL};
 use crate::codes;
+use crate::http::address::{self, Rules};
 use crate::keycloak::{self, Keycloak, OwnClient};
 use crate::proxy::ProxySettings;
 use crate::tls::TlsSettings;
 
-/// The code of the same warning about `kete.keycloak.url`.
-const PLAIN_HTTP: &str = "plain-http";
+/// What `token-url` may be.
+const TOKEN_URL_RULES: Rules = Rules {
+    other_scheme: "write the address of the token endpoint",
+    login: "client-id and client-secret are the places for them",
+    too_much: |url| {
+        let message = "it has a fragment, which no server ever sees";
+        let too_much = (message, "leave out what follows #");
+        url.fragment().is_some().then_some(too_much)
+    },
+    in_the_clear: "what proves the client, and its tokens, travel in the clear",
+};
 
 /// What the settings say of the token endpoint. What is wrong is missing, and has been reported.
 pub(super) struct Endpoint {
@@ -27,7 +37,9 @@ impl Endpoint {
         let mode = scope.read(&MODE);
         let written = scope.read_optional(&TOKEN_URL);
         let is_written = !matches!(written, Some(None));
-        let written = written.flatten().and_then(|url| check_url(scope, url));
+        let written = written
+            .flatten()
+            .and_then(|url| address::check(scope, TOKEN_URL.name(), url, &TOKEN_URL_RULES));
         let realm = scope.read(&REALM);
         if mode == Some(Mode::Internal) {
             let written = is_written.then_some(written);
@@ -81,15 +93,17 @@ impl Endpoint {
         proxy.as_ref().is_none_or(fits).then_some((tls, proxy))
     }
 
-    /// What `tls` says, else what is said of Keycloak if that is who is asked.
+    /// What `tls` says, else what is said of Keycloak if that is who is asked. What weakens or
+    /// proves something there is meant for that server and for no other.
     fn read_tls(&self, scope: &Scope<'_>) -> Option<TlsSettings> {
         let own = scope.child("tls");
         let token_url = self.token_url.as_ref();
         if self.mode == Some(Mode::Internal) && !has_keys(&own) {
             let keycloak = self.keycloak.as_ref()?;
-            if keycloak.url.scheme() == token_url?.scheme() {
+            if keycloak.url.origin() == token_url?.origin() {
                 return Some(keycloak.tls.clone());
             }
+            warn_of_other_server(scope);
         }
         TlsSettings::read(&own, token_url)
     }
@@ -109,6 +123,33 @@ impl Endpoint {
         };
         let is_here = |realm: &String| is_same_place(&keycloak.token_endpoint(realm), token_url);
         client.realms.iter().any(is_here)
+    }
+
+    /// Whether it may be where this client logs in, under another name: servers have several.
+    pub(super) fn resembles_that_of(&self, client: &OwnClient, scope: &Scope<'_>) -> bool {
+        let unheard = Diagnostics::new();
+        let keycloak = Keycloak::read(scope.settings(), &unheard);
+        let (Some(keycloak), Some(token_url)) = (keycloak, &self.token_url) else {
+            return false;
+        };
+        let mut realms = client.realms.iter();
+        realms.any(|realm| path(&keycloak.token_endpoint(realm)) == path(token_url))
+    }
+}
+
+/// Says that what stands in `kete.keycloak.tls` does not count, if anything stands there.
+fn warn_of_other_server(scope: &Scope<'_>) {
+    let keycloak = scope
+        .settings()
+        .scope(keycloak::SECTION, scope.diagnostics());
+    if has_keys(&keycloak.child("tls")) {
+        let message = "it is another server than that of kete.keycloak.url, so kete.keycloak.tls \
+                       is not used for it";
+        let help = format!(
+            "write what this server needs below {}",
+            scope.full_name("tls")
+        );
+        scope.warn(TOKEN_URL.name(), codes::NO_EFFECT, message, help);
     }
 }
 
@@ -146,63 +187,43 @@ fn read_keycloak(scope: &Scope<'_>) -> Option<Keycloak> {
 /// The realm where `realm` does not say it: that of the route, else the one in which kete itself
 /// logs in.
 fn default_realm(scope: &Scope<'_>, only_realm: Option<&str>) -> Option<String> {
-    if let Some(realm) = only_realm {
-        return Some(realm.to_owned());
-    }
     let unheard = Diagnostics::new();
     let keycloak = scope.settings().scope(keycloak::SECTION, &unheard);
     let text = |name| Some(keycloak.raw(name)?.0).filter(|text| !text.is_empty());
-    text("auth-realm").or_else(|| {
-        let mut realms = Vec::<String>::parse(&text("realms")?).ok()?;
-        realms.pop().filter(|_| realms.is_empty())
-    })
+    let auth_realm = text("auth-realm");
+    let realms = text("realms").and_then(|realms| Vec::<String>::parse(&realms).ok());
+    let mut realms = realms.unwrap_or_default();
+    if let Some(realm) = only_realm {
+        return Some(as_keycloak_spells(
+            realm,
+            auth_realm.into_iter().chain(realms),
+        ));
+    }
+    auth_realm.or_else(|| realms.pop().filter(|_| realms.is_empty()))
 }
 
-fn check_url(scope: &Scope<'_>, url: Url) -> Option<Url> {
-    let (message, help) = if !matches!(url.scheme(), "http" | "https") {
-        (
-            "it must begin with http:// or https://",
-            "write the address of the token endpoint",
-        )
-    } else if !url.username().is_empty() || url.password().is_some() {
-        (
-            "it must not hold a user or password",
-            "client-id and client-secret are the places for them",
-        )
-    } else if url.fragment().is_some() {
-        (
-            "it has a fragment, which no server ever sees",
-            "leave out what follows #",
-        )
-    } else {
-        if url.scheme() == "http" && !is_local(&url) {
-            let message = "what proves the client, and its tokens, travel in the clear";
-            let help = "use https, unless something else protects this connection".to_owned();
-            scope.warn(TOKEN_URL.name(), PLAIN_HTTP, message, help);
-        }
-        return Some(url);
-    };
-    let name = TOKEN_URL.name();
-    scope.reject(name, code::BAD_VALUE, message, help.to_owned());
-    None
-}
-
-fn is_local(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-        None => false,
+/// Matchers do not mind the letter case of a realm; the paths of Keycloak do. So one of the names
+/// that are known to be right counts, if there is one.
+fn as_keycloak_spells(realm: &str, known: impl Iterator<Item = String>) -> String {
+    let mut same: Vec<String> = known
+        .filter(|name| name.eq_ignore_ascii_case(realm))
+        .collect();
+    match same.iter().any(|name| name == realm) {
+        true => realm.to_owned(),
+        false => same.pop().unwrap_or_else(|| realm.to_owned()),
     }
 }
 
 /// Whether both lead to the same endpoint. One server may be reached over http and over https, and
 /// has a port for each.
 fn is_same_place(one: &Url, other: &Url) -> bool {
-    let path = |url: &Url| url.path().trim_end_matches('/').to_owned();
     let same_port = one.port_or_known_default() == other.port_or_known_default();
     let same_port = same_port || one.scheme() != other.scheme();
     one.host() == other.host() && same_port && path(one) == path(other)
+}
+
+fn path(url: &Url) -> &str {
+    url.path().trim_end_matches('/')
 }
 
 /// Whether any key of a section is written.

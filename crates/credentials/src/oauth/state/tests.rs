@@ -77,6 +77,16 @@ fn use_until_is_when_the_token_is_renewed_and_then_its_end() {
 }
 
 #[test]
+fn five_seconds_or_a_fifth_of_a_short_life_are_too_little() {
+    let start = Moment::now();
+    for (lifetime, good, too_little) in [(300, 295, 296), (25, 20, 21), (10, 8, 9), (1, 0, 1)] {
+        let token = token("one", start, lifetime);
+        assert!(!token.is_about_to_end(at(start, good)), "{lifetime}");
+        assert!(token.is_about_to_end(at(start, too_little)), "{lifetime}");
+    }
+}
+
+#[test]
 fn the_clock_that_counted_more_is_believed() {
     let (start, mut state) = (Moment::now(), State::default());
     state.fetched(token("one", start, 100));

@@ -109,6 +109,25 @@ async fn tokens_are_fetched_through_the_proxy() {
 }
 
 #[test]
+fn who_logs_in_to_a_proxy_in_the_clear_is_warned() {
+    let said = |url: &str, more: &[&str]| {
+        let url = format!("oauth.proxy.url={url}");
+        external(&[&[url.as_str()], more].concat())
+    };
+    let login = ["oauth.proxy.username=alice", "oauth.proxy.password=hush"];
+    assert_eq!(
+        said("http://proxy.example.com:3128", &login),
+        "warning[plain-http]: --set: oauth.proxy.url = \"http://proxy.example.com:3128\"\n  the \
+         user name and the password for it travel in the clear\n  write https:// if the proxy can \
+         be spoken to so, unless something else protects this connection\n"
+    );
+    assert_eq!(said("http://proxy.example.com:3128", &[]), "");
+    for fine in ["https://proxy.example.com:3128", "http://localhost:3128"] {
+        assert_eq!(said(fine, &login), "", "{fine}");
+    }
+}
+
+#[test]
 fn the_current_keycloak_has_to_be_known() {
     assert_eq!(
         internal(&["kete.keycloak.url"]),
@@ -135,6 +154,23 @@ fn the_realm_is_the_own_one_or_that_of_the_route_or_that_of_kete() {
     assert_eq!(endpoint_for(None, &of_client), path("master"));
     let only = with(&INTERNAL, &["oauth.realm", "kete.keycloak.realms=a b"]);
     assert_eq!(endpoint_for(None, &only), path("a%20b"));
+}
+
+#[test]
+fn a_realm_of_the_route_is_spelt_as_keycloak_spells_it() {
+    let base = with(&INTERNAL, &["oauth.realm", "kete.keycloak.realms=Shop,b"]);
+    assert_eq!(endpoint_for(Some("shop"), &base), path("Shop"));
+    assert_eq!(endpoint_for(Some("SHOP"), &base), path("Shop"));
+    assert_eq!(endpoint_for(Some("other"), &base), path("other"));
+    let auth_realm = with(&base, &["kete.keycloak.auth-realm=Master"]);
+    assert_eq!(endpoint_for(Some("master"), &auth_realm), path("Master"));
+    assert_eq!(endpoint_for(Some("B"), &auth_realm), path("b"));
+    let both = with(&base, &["kete.keycloak.realms=shop,Shop"]);
+    for realm in ["shop", "Shop"] {
+        assert_eq!(endpoint_for(Some(realm), &both), path(realm));
+    }
+    let written = with(&base, &["oauth.realm=sHOP"]);
+    assert_eq!(endpoint_for(Some("shop"), &written), path("sHOP"));
 }
 
 #[test]
@@ -166,6 +202,43 @@ fn a_token_url_takes_the_place_of_keycloaks_own_and_of_the_realm() {
         "{said}"
     );
     assert!(!said.contains("oauth.realm"), "{said}");
+}
+
+/// What says how the current Keycloak is spoken to, and is wrong for every other server.
+const KEYCLOAK_TLS: &str = "kete.keycloak.tls.server-name=inside.example.com";
+
+#[test]
+fn another_server_is_not_spoken_to_as_keycloak_is() {
+    let way = |url: &str, more: &[&str]| {
+        let url = format!("oauth.token-url={url}");
+        let (settings, said) = read(&with(&with(&INTERNAL, &[&url, KEYCLOAK_TLS]), more));
+        let shown = format!("{:?}", settings.flatten().unwrap());
+        (shown.contains("inside.example.com"), said)
+    };
+    for same in [
+        "https://keycloak.example.com/t",
+        "https://KEYCLOAK.example.com:443/t",
+    ] {
+        assert_eq!(way(same, &[]), (true, String::new()), "{same}");
+    }
+    let expected = |url: &str| {
+        format!(
+            "warning[no-effect]: --set: oauth.token-url = \"{url}\"\n  it is another server than \
+             that of kete.keycloak.url, so kete.keycloak.tls is not used for it\n  write what this \
+             server needs below oauth.tls\n"
+        )
+    };
+    for other in [
+        "https://proxy.example.com/t",
+        "https://keycloak.example.com:8443/t",
+        "http://localhost/t",
+    ] {
+        assert_eq!(way(other, &[]), (false, expected(other)), "{other}");
+        let own = way(other, &["oauth.tls.version=TLSv1.3"]);
+        assert_eq!(own, (false, String::new()), "{other}");
+        let nothing = way(other, &["kete.keycloak.tls.server-name"]);
+        assert_eq!(nothing, (false, String::new()), "{other}");
+    }
 }
 
 #[test]
@@ -235,10 +308,22 @@ fn nor_does_it_if_the_server_is_called_external() {
     let clear = said("http://keycloak.example.com:8080/auth");
     assert!(clear.starts_with(expected), "{clear}");
     for other in [
-        "https://keycloak.example.com:8443/auth",
         "https://keycloak.example.com",
-        "https://other.example.com/auth",
+        "https://other.example.com/other",
     ] {
         assert_eq!(said(other), "", "{other}");
+    }
+    for name in [
+        "https://keycloak.example.com:8443/auth",
+        "https://other.example.com/auth",
+    ] {
+        assert_eq!(
+            said(name),
+            "warning[bad-credentials]: --set: oauth.client-id = \"kete\"\n  a client of this id \
+             polls Keycloak, in a realm with the same path; if token-url leads to the same \
+             Keycloak, a receiver could read all events with its tokens\n  take another client, \
+             unless these are two servers\n",
+            "{name}"
+        );
     }
 }

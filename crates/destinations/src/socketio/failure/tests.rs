@@ -4,6 +4,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const PEER: &str = "http://h:3000 namespace /admin";
 
+/// Why connecting failed where no token was sent.
+fn connecting(peer: &str, error: &ConnectError) -> ConnectFailure {
+    super::connecting(peer, error, false)
+}
+
 fn said(text: &str) -> Excerpt {
     Excerpt::new(text.as_bytes())
 }
@@ -258,4 +263,18 @@ async fn a_redirect_names_the_url_to_set_and_no_secret() {
     assert!(login.contains("http://h:3000/login; "), "{login}");
     assert!(login.ends_with("check path, then check url"), "{login}");
     assert!(!login.contains("hunter2"), "{login}");
+}
+
+#[test]
+fn where_a_token_was_refused_the_token_is_what_to_look_at() {
+    let unauthorized = |payload: &str| ConnectError::Refused {
+        namespace: "/".to_owned(),
+        payload: said(payload),
+    };
+    let of_token = super::connecting(PEER, &unauthorized("bad token"), true);
+    assert_eq!(of_token.kind, ConnectFailureKind::Unauthorized);
+    assert!(of_token.message.contains("oauth.scope"), "{of_token}");
+    assert!(!of_token.message.contains("headers."), "{of_token}");
+    let unknown = super::connecting(PEER, &unauthorized("Invalid namespace"), true);
+    assert!(unknown.message.contains("check namespace"), "{unknown}");
 }

@@ -201,7 +201,9 @@ fn what_a_token_takes_the_place_of_is_said() {
         "oauth.client-secret=s77",
     ];
     let said = |more: &[&str]| {
-        let (settings, said) = read_with(&[&oauth[..], more].concat());
+        let local = ["url=http://localhost:3000", "event-name=e"];
+        let lines = [&local[..], &oauth, more].concat();
+        let (settings, said) = read_section(&lines, |scope| read(scope, None));
         assert!(settings.is_some(), "{said}");
         said
     };
@@ -218,6 +220,24 @@ fn what_a_token_takes_the_place_of_is_said() {
     assert_eq!(said(&both).matches("warning[no-effect]").count(), 2);
     let renamed = ["oauth.send-as=auth", "oauth.auth-key=jwt", "auth.token=b"];
     assert_eq!(said(&renamed), "");
+}
+
+#[test]
+fn a_token_that_leaves_the_machine_unencrypted_is_warned_of() {
+    let oauth = [
+        "oauth.enabled=true",
+        "oauth.token-url=https://t/",
+        "oauth.client-id=c",
+        "oauth.client-secret=s77",
+    ];
+    let (settings, said) = read_with(&oauth);
+    assert!(settings.is_some());
+    assert_eq!(
+        said,
+        "warning[plain-http]: --set: url = \"http://h:3000\"\n  tokens and all events travel in \
+         the clear\n  use https, unless something else protects this connection\n"
+    );
+    assert_eq!(read_with(&["oauth.enabled=false"]).1, "");
 }
 
 #[test]
