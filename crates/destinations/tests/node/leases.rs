@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use kete_pipeline::ConnectionEvent;
+use kete_pipeline::{ConnectionEvent, Destination};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -33,20 +33,24 @@ async fn token_endpoint() -> (String, Arc<AtomicU32>) {
     (url, given)
 }
 
+/// A destination whose tokens live one second, and whose connections are replaced before that.
+fn with_tokens(server: &Recorder, token_url: &str) -> Arc<dyn Destination> {
+    let lines = [
+        "oauth.enabled=true",
+        &format!("oauth.token-url={token_url}"),
+        "oauth.client-id=c",
+        "oauth.client-secret=s",
+        "oauth.reconnect-before-expiry=true",
+        "pool.time-between-eviction-runs-seconds=0",
+    ];
+    destination(&server.url(), &lines)
+}
+
 #[tokio::test]
 async fn the_lane_is_told_once_and_what_is_on_the_connection_is_still_confirmed() {
     let (token_url, _) = token_endpoint().await;
     let server = Recorder::start(&["--token=right", "--token-check=401"]).await;
-    let destination = destination(
-        &server.url(),
-        &[
-            "oauth.enabled=true",
-            &format!("oauth.token-url={token_url}"),
-            "oauth.client-id=c",
-            "oauth.client-secret=s",
-            "oauth.reconnect-before-expiry=true",
-        ],
-    );
+    let destination = with_tokens(&server, &token_url);
     let mut lane = Lane::connect(&*destination).await;
     assert_eq!(lane.next().await, Some(ConnectionEvent::Retire));
     let last = lane.send([r#"{"id":"1"}"#]);
@@ -62,17 +66,7 @@ async fn the_lane_is_told_once_and_what_is_on_the_connection_is_still_confirmed(
 async fn an_idle_connection_is_closed_and_the_next_has_another_token() {
     let (token_url, given) = token_endpoint().await;
     let server = Recorder::start(&["--token=right", "--token-check=401"]).await;
-    let destination = destination(
-        &server.url(),
-        &[
-            "oauth.enabled=true",
-            &format!("oauth.token-url={token_url}"),
-            "oauth.client-id=c",
-            "oauth.client-secret=s",
-            "oauth.reconnect-before-expiry=true",
-            "pool.time-between-eviction-runs-seconds=0",
-        ],
-    );
+    let destination = with_tokens(&server, &token_url);
     Lane::connect(&*destination).await.release();
     server.reaches(0).await;
     let before = given.load(Ordering::SeqCst);
