@@ -29,6 +29,9 @@ pub use registration::{Prepared, Registration, prepare_client};
 /// Where the settings stand.
 pub const SECTION: &str = "kete.keycloak";
 
+/// Where it stands how Keycloak is spoken to.
+pub const TLS_SECTION: &str = "kete.keycloak.tls";
+
 /// The id of the client that destinations get tokens with, as in KETE.
 pub const DEFAULT_OAUTH_CLIENT: &str = "kete-oauth-client";
 

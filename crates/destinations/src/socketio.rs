@@ -89,16 +89,15 @@ impl DestinationPlan for Plan {
             up: AtomicBool::new(false),
         };
         let identity = settings.identity.build(settings.options);
-        let identity = Arc::new(identity.map_err(|error| error.to_string())?);
+        let identity = identity.map_err(|error| error.to_string())?;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let pool = pool::build(&identity, Arc::new(context), &settings.pool, &tasks, &stop)?;
+        let pool = pool::build(identity, Arc::new(context), &settings.pool, &tasks, &stop)?;
         Ok(Arc::new(SocketIo {
             emitter: Emitter {
                 event_name: settings.event_name,
                 serializer,
             },
             pool,
-            identity,
             settings: settings.pool,
             attempts: watch::Sender::new(false),
             watched: OnceLock::new(),
@@ -127,7 +126,6 @@ impl DestinationPlan for Plan {
 struct SocketIo {
     emitter: Emitter,
     pool: Wires,
-    identity: Arc<Identity>,
     settings: PoolSettings,
     /// Whether the lane is connecting at the moment.
     attempts: watch::Sender<bool>,
@@ -162,7 +160,7 @@ impl Destination for SocketIo {
     }
 
     fn certificates(&self) -> Option<CertificateReader> {
-        let identity = Arc::clone(&self.identity);
+        let identity = self.identity();
         Some(Arc::new(move || identity.certificates()))
     }
 }
@@ -207,7 +205,7 @@ impl SocketIo {
 
     /// Has renewed files noticed while no connection is made.
     fn watch_files(&self) {
-        let (identity, rest) = (Arc::clone(&self.identity), self.rest.clone());
+        let (identity, rest) = (self.identity(), self.rest.clone());
         let watch = async move { rest.run_until_cancelled(identity.watch_files()).await };
         self.tasks.spawn(watch);
     }
@@ -228,6 +226,10 @@ impl SocketIo {
         self.tasks.close();
         let _late = timeout(CLOSE_DEADLINE, self.tasks.wait()).await;
         self.stop.cancel();
+    }
+
+    fn identity(&self) -> Arc<Identity> {
+        Arc::clone(&self.pool.manager().identity)
     }
 
     fn context(&self) -> &Context {

@@ -2,10 +2,8 @@
 
 use reqwest::{RequestBuilder, StatusCode};
 
+use super::TLS_SECTION;
 use crate::http::causes;
-
-/// Where it stands how Keycloak is spoken to.
-const TLS_SECTION: &str = "kete.keycloak.tls";
 
 /// The largest answer that is read, in bytes. A client with all its settings takes a few thousand.
 const LARGEST: usize = 1024 * 1024;

@@ -42,7 +42,7 @@ impl Drop for Wire {
 #[derive(Debug)]
 pub(crate) struct Dialler {
     pub(crate) context: Arc<Context>,
-    identity: Arc<Identity>,
+    pub(crate) identity: Arc<Identity>,
     test_on_borrow: bool,
     /// All connections that are not quite gone.
     lines: Mutex<Vec<Weak<Line>>>,
@@ -54,7 +54,7 @@ pub(crate) struct Dialler {
 
 /// Builds the pool of a route; `stop` ends all of its connections at once.
 pub(crate) fn build(
-    identity: &Arc<Identity>,
+    identity: Identity,
     context: Arc<Context>,
     settings: &PoolSettings,
     tasks: &TaskTracker,
@@ -62,7 +62,7 @@ pub(crate) fn build(
 ) -> Result<Wires, String> {
     let dialler = Dialler {
         context,
-        identity: Arc::clone(identity),
+        identity: Arc::new(identity),
         test_on_borrow: settings.test_on_borrow,
         lines: Mutex::default(),
         doubt: AtomicBool::new(false),

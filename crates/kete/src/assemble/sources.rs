@@ -48,13 +48,5 @@ pub(super) fn read(
 /// How Keycloak is reached, for people.
 pub(super) fn keycloak(settings: &Settings, diagnostics: &Diagnostics) -> Vec<Shown> {
     let scope = settings.scope(KEYCLOAK_SECTION, diagnostics);
-    let mut shown = shown::settings(&scope, &[KEYCLOAK_KEYS], &[]);
-    for (section, table) in KEYCLOAK_SECTIONS {
-        let below = shown::settings(&scope.child(section), &[table], &[]);
-        shown.extend(below.into_iter().map(|setting| Shown {
-            key: format!("{section}.{}", setting.key),
-            ..setting
-        }));
-    }
-    shown
+    shown::with_sections(&scope, &[KEYCLOAK_KEYS], KEYCLOAK_SECTIONS, &[])
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::{DATE, RETRY_AFTER};
 use kete_credentials::http::causes;
+use kete_credentials::keycloak::TLS_SECTION;
 use kete_credentials::oauth::{KnownSecrets, Token, TokenSource};
 use reqwest::{Method, Response};
 use tokio::sync::Semaphore;
@@ -202,9 +203,6 @@ async fn read_body(mut response: Response, limit: usize) -> Result<Vec<u8>, Poll
     }
     Ok(body)
 }
-
-/// Where it stands how Keycloak is spoken to.
-const TLS_SECTION: &str = "kete.keycloak.tls";
 
 fn unreachable(error: reqwest::Error) -> PollError {
     PollError::Unreachable(causes(error, TLS_SECTION))

@@ -19,7 +19,7 @@ async fn every_event_of_a_real_keycloak_arrives_once_and_without_secrets() -> Re
     let keycloak = Keycloak::start().await?;
     let server = Server::node().start().await?;
     let mut kete = Kete::run(&[
-        polling(&keycloak),
+        polling(keycloak.url(), "500ms"),
         to_socketio(
             "all",
             &server.url(),
@@ -77,16 +77,16 @@ async fn every_event_of_a_real_keycloak_arrives_once_and_without_secrets() -> Re
     no_secret_is_anywhere(&arrivals, &ended, &kete)
 }
 
-fn polling(keycloak: &Keycloak) -> String {
+/// The lines that poll a Keycloak at this address from its first event on.
+pub(crate) fn polling(url: &str, interval: &str) -> String {
     format!(
-        "kete.keycloak.url={}\n\
+        "kete.keycloak.url={url}\n\
          kete.keycloak.client-id=kete\n\
          kete.keycloak.client-secret=kete-secret\n\
          kete.keycloak.realms=demo\n\
          kete.sources.keycloak.kind=admin-api\n\
          kete.sources.keycloak.start-from=earliest\n\
-         kete.sources.keycloak.poll-interval=500ms\n",
-        keycloak.url()
+         kete.sources.keycloak.poll-interval={interval}\n"
     )
 }
 

@@ -4,6 +4,8 @@ use anyhow::{Result, ensure};
 use kete_suites::{Certificates, Kete, Keycloak, Server, check_configuration, to_socketio, trust};
 use tempfile::TempDir;
 
+use crate::keycloak::polling;
+
 #[tokio::test]
 async fn an_authority_that_is_put_right_lets_polling_begin_without_a_restart() -> Result<()> {
     let keycloak = Keycloak::shared().await?;
@@ -13,16 +15,7 @@ async fn an_authority_that_is_put_right_lets_polling_begin_without_a_restart() -
     std::fs::copy(certificates.file("other-ca.pem"), &trusted)?;
     let server = Server::node().start().await?;
     let configuration = [
-        format!(
-            "kete.keycloak.url={}\n\
-             kete.keycloak.client-id=kete\n\
-             kete.keycloak.client-secret=kete-secret\n\
-             kete.keycloak.realms=demo\n\
-             kete.sources.keycloak.kind=admin-api\n\
-             kete.sources.keycloak.start-from=earliest\n\
-             kete.sources.keycloak.poll-interval=100ms\n",
-            keycloak.tls_url()?
-        ),
+        polling(keycloak.tls_url()?, "100ms"),
         trust("kete.keycloak.tls", &trusted),
         certificates.presented("kete.keycloak.tls", "p256"),
         to_socketio("all", &server.url(), &[]),

@@ -90,14 +90,7 @@ fn pool_of(listener: &tokio::net::TcpListener, up: bool) -> Wires {
     };
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let identity = settings.identity.build(settings.options).unwrap();
-    pool::build(
-        &Arc::new(identity),
-        context.into(),
-        &settings.pool,
-        &tasks,
-        &stop,
-    )
-    .unwrap()
+    pool::build(identity, context.into(), &settings.pool, &tasks, &stop).unwrap()
 }
 
 #[tokio::test]
