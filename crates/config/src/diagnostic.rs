@@ -13,7 +13,7 @@ use crate::origin::Origin;
 pub(crate) const HIDDEN: &str = "(hidden)";
 
 /// A printed value is cut after this many characters; the field keeps all of it.
-const SHOWN_CHARACTERS: usize = 80;
+const SHOWN_CHARACTERS: usize = 160;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -380,12 +380,12 @@ mod tests {
     fn values_are_cut_and_cannot_play_with_the_terminal() {
         let long = Diagnostic::error("x", "m")
             .key("k\u{1b}[2J")
-            .value(&"é".repeat(100));
+            .value(&"é".repeat(180));
         assert_eq!(
             long.to_string(),
-            format!("error[x]: k\\u{{1b}}[2J = \"{}…\"\n  m", "é".repeat(80))
+            format!("error[x]: k\\u{{1b}}[2J = \"{}…\"\n  m", "é".repeat(160))
         );
-        assert_eq!(long.value.map(|value| value.chars().count()), Some(100));
+        assert_eq!(long.value.map(|value| value.chars().count()), Some(180));
         let lines = Diagnostic::error("x", "m").key("k").value("a\r\nb");
         assert_eq!(lines.to_string(), "error[x]: k = \"a\\r\\nb\"\n  m");
     }
