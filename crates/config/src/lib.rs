@@ -35,6 +35,7 @@ pub mod properties;
 mod scope;
 mod setting;
 mod size;
+mod time;
 mod unknown;
 mod variables;
 
@@ -49,4 +50,5 @@ pub use origin::Origin;
 pub use scope::Scope;
 pub use setting::{Positive, Setting, parse_word};
 pub use size::Size;
+pub use time::{rfc3339, rfc3339_millis};
 pub use unknown::{Known, UnknownKeys};

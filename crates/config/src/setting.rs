@@ -191,6 +191,9 @@ impl Setting for Positive<Duration> {
     const EXPECTED: &'static str = duration::EXPECTED_POSITIVE;
 
     fn parse(text: &str) -> Result<Self, String> {
+        if is_only_zeros(text) {
+            return Err("it is zero".to_owned());
+        }
         match Duration::parse(text)? {
             Duration::ZERO => Err("it is zero".to_owned()),
             duration => Ok(Positive(duration)),
@@ -202,11 +205,19 @@ impl Setting for Positive<Size> {
     const EXPECTED: &'static str = "a size above zero with its unit, such as 500B, 64KiB or 1MiB";
 
     fn parse(text: &str) -> Result<Self, String> {
+        if is_only_zeros(text) {
+            return Err("it is zero".to_owned());
+        }
         match Size::parse(text)? {
             Size(0) => Err("it is zero".to_owned()),
             size => Ok(Positive(size)),
         }
     }
+}
+
+/// Whether it is a zero without a unit: none would make it more than that, so none is asked for.
+fn is_only_zeros(text: &str) -> bool {
+    is_digits(text) && text.bytes().all(|byte| byte == b'0')
 }
 
 /// Finds the one of `words` that the text is, in any letter case; for [`setting_words!`].
@@ -270,6 +281,18 @@ mod tests {
 
     fn why<T: Setting>(text: &str) -> Option<String> {
         T::parse(text).err()
+    }
+
+    #[test]
+    fn a_zero_that_must_not_be_one_is_not_asked_for_its_unit() {
+        let zero = Some("it is zero".to_owned());
+        for text in ["0", "000", "0s", "PT0S"] {
+            assert_eq!(why::<Positive<Duration>>(text), zero, "{text}");
+        }
+        for text in ["0", "0B", "0GiB"] {
+            assert_eq!(why::<Positive<Size>>(text), zero, "{text}");
+        }
+        assert!(why::<Duration>("0").is_some_and(|why| why.contains("add one: 0s")));
     }
 
     #[test]

@@ -19,6 +19,9 @@ const UNITS: [(&str, u64); 9] = [
     ("b", 1),
 ];
 
+/// A number of so many digits was hardly meant in bytes.
+const FEW_DIGITS: usize = 2;
+
 /// A size in bytes. Printed in the largest binary unit that divides it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Size(pub u64);
@@ -38,9 +41,7 @@ impl Setting for Size {
             return Err("it is blank".to_owned());
         }
         if is_digits(text) {
-            return Err(format!(
-                "it has no unit\nadd one: {text}B for bytes, {text}KiB, {text}MiB"
-            ));
+            return Err(without_unit(text));
         }
         if text.starts_with('-') {
             return Err("it is negative".to_owned());
@@ -64,6 +65,14 @@ impl Setting for Size {
             .ok()
             .and_then(|number| number.checked_mul(*bytes));
         size.map(Size).ok_or_else(|| "it is too large".to_owned())
+    }
+}
+
+/// Advises a unit that was likely meant: no bound is a few bytes.
+fn without_unit(number: &str) -> String {
+    match number.len() <= FEW_DIGITS && number != "0" {
+        true => format!("it has no unit\nadd one: {number}KiB, {number}MiB or {number}GiB"),
+        false => format!("it has no unit\nadd one: {number}B for bytes, {number}KiB, {number}MiB"),
     }
 }
 
@@ -112,7 +121,12 @@ mod tests {
         let unit = "its unit is none of B, KiB, MiB, GiB, TiB, KB, MB, GB, TB";
         for (text, why) in [
             ("", "it is blank"),
-            ("10", "it has no unit\nadd one: 10B for bytes, 10KiB, 10MiB"),
+            ("10", "it has no unit\nadd one: 10KiB, 10MiB or 10GiB"),
+            ("0", "it has no unit\nadd one: 0B for bytes, 0KiB, 0MiB"),
+            (
+                "65536",
+                "it has no unit\nadd one: 65536B for bytes, 65536KiB, 65536MiB",
+            ),
             ("-1B", "it is negative"),
             (
                 "1.5MiB",
