@@ -4,10 +4,13 @@
 //! reads at its own pace and says which events it has settled. An event leaves the log when every
 //! consumer that wants it has settled it. The log knows nothing of where events come from or go to.
 //!
-//! [`Queue`] is what every kind of log does; [`Memory`] is the kind that a crash empties. Kinds on
-//! disk or in Redis implement the same trait, and its promises are tested in one place.
+//! [`Queue`] is what every kind of log does; [`Memory`] is the kind that a crash empties, [`Disk`] the
+//! kind that survives it, in a [`DataDirectory`]. The promises of the trait are tested in one place
+//! for both.
 
 mod cursor;
+mod directory;
+mod disk;
 mod limits;
 mod memory;
 mod receipt;
@@ -21,6 +24,8 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 pub use cursor::SettledRanges;
+pub use directory::{DataDirectory, DataDirectoryError, Found};
+pub use disk::{Disk, DiskSettings, OpenError, Recovered, Retain, Sync};
 pub use limits::{ConsumerLimits, Limits, WhenFull, WhenLagging};
 pub use memory::Memory;
 pub use receipt::{NotTaken, Receipt};
@@ -95,6 +100,12 @@ pub enum RejectReason {
         /// Whether the route was asked to drop its oldest, so that there will soon be room.
         makes_room: bool,
     },
+    /// The storage takes nothing now; the batch can be offered again when [`Queue::room`] changes.
+    #[error("the queue cannot be written: {problem}")]
+    Unwritable {
+        /// Which file, what the system said, and the way out.
+        problem: Arc<str>,
+    },
     /// The batch is larger than the queue could ever hold; offering it again cannot help.
     #[error("{size} {unit} can never fit: the queue takes {limit} ({bound})", unit = bound.unit())]
     TooBig {
@@ -166,12 +177,59 @@ impl fmt::Display for Lag {
     }
 }
 
+/// Where a consumer starts that the log does not know yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StartFrom {
+    /// Behind the last record.
+    #[default]
+    Now,
+    /// At the oldest record that is still stored, whoever wanted it.
+    Earliest,
+}
+
+/// A consumer that the log knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whether somebody works for it in this process.
+    pub attached: bool,
+    /// Everything up to and including this is settled.
+    pub cursor: Sequence,
+    /// What it has not settled.
+    pub lag: Lag,
+    /// When the oldest event that it has not settled was accepted, in milliseconds since 1970, as
+    /// far as that is known without reading: it may be the time of an earlier one.
+    pub oldest_accepted_at: Option<i64>,
+    /// Events that it has lost at a bound of the log, since it was added.
+    pub dropped: u64,
+}
+
+/// An event that was taken lately, by Keycloak's own id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenId {
+    /// The id.
+    pub id: Box<str>,
+    /// When it was accepted, in milliseconds since 1970.
+    pub accepted_at: i64,
+}
+
+/// A time span of the log, in milliseconds since 1970 by [`Header::accepted_at`], both inclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The earliest.
+    pub from: i64,
+    /// The latest.
+    pub to: i64,
+}
+
 /// What the log holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// Stored events.
+    /// Stored events that somebody has not settled.
     pub events: u64,
-    /// Stored bytes, as [`Record::cost`] counts them.
+    /// The bytes that count against the bound: of memory, as [`Record::cost`] counts them, or of
+    /// disk, without what is only kept because it may be asked for again.
     pub bytes: u64,
 }
 
@@ -182,6 +240,20 @@ pub enum ReadError {
     /// The storage failed; trying again may help.
     #[error("the queue could not be read: {0}")]
     Storage(#[source] std::io::Error),
+    /// What is stored is not what was written; reading it again will not help.
+    #[error("the queue is damaged: {problem}")]
+    Damaged {
+        /// Which file, where in it, and the way out.
+        problem: Arc<str>,
+    },
+}
+
+/// What could not be saved when a log was closed; everything that was settled before is safe.
+#[derive(Debug, thiserror::Error)]
+#[error("the queue could not be closed in order: {problem}")]
+pub struct CloseError {
+    /// Which file, and what the system said.
+    pub problem: String,
 }
 
 /// The ordered log.
@@ -189,17 +261,29 @@ pub enum ReadError {
 /// Promises, the same for every kind: a batch is taken whole or not at all; sequence numbers grow
 /// in the order of [`append`](Queue::append); [`read`](Queue::read) never returns a record before
 /// an earlier one that some consumer still wants; settling is idempotent.
-pub trait Queue: Send + Sync {
+pub trait Queue: Send + std::marker::Sync {
     /// Takes a batch whole, or gives it back. An empty batch is taken and settled at once.
     fn append(&self, batch: Batch) -> BoxFuture<'_, Result<Appended, Box<Rejected>>>;
 
-    /// Adds a consumer, or changes the limits of the one of this name. A consumer that the log
-    /// already knows goes on at its cursor, a new one starts behind the last record.
-    fn consumer(&self, name: &str, limits: ConsumerLimits) -> ConsumerId;
+    /// Adds a consumer, or changes the limits of the one of this name, and says that somebody
+    /// works for it from now on. One that the log already knows goes on at its cursor, a new one
+    /// at `start`.
+    fn consumer(&self, name: &str, limits: ConsumerLimits, start: StartFrom) -> ConsumerId;
+
+    /// Nobody works for this consumer any more. A durable log keeps its place: at a bound it loses
+    /// its oldest events rather than hold anybody up. Elsewhere it is forgotten. Returns how many
+    /// events were lost by that.
+    fn detach(&self, consumer: ConsumerId) -> u64;
 
     /// Forgets a consumer: what only it wanted leaves the log, and receipts stop waiting for it.
     /// Returns how many events it had not settled.
     fn forget(&self, consumer: ConsumerId) -> u64;
+
+    /// Every consumer that the log knows, by name.
+    fn consumers(&self) -> Vec<ConsumerStatus>;
+
+    /// The number of the consumer of this name, if the log knows it.
+    fn find(&self, name: &str) -> Option<ConsumerId>;
 
     /// The contiguous prefix that the consumer has settled: everything up to and including this.
     fn cursor(&self, consumer: ConsumerId) -> Sequence;
@@ -210,6 +294,17 @@ pub trait Queue: Send + Sync {
     fn read(
         &self,
         consumer: ConsumerId,
+        from: Sequence,
+        max_events: usize,
+        max_bytes: u64,
+    ) -> BoxFuture<'_, Result<Slice, ReadError>>;
+
+    /// Records from `from` on that were accepted within `span`, delivered or not, whoever wanted
+    /// them; replays are left out. For asking again for what was sent before. A log in memory
+    /// keeps nothing that was delivered.
+    fn read_again(
+        &self,
+        span: Span,
         from: Sequence,
         max_events: usize,
         max_bytes: u64,
@@ -239,6 +334,13 @@ pub trait Queue: Send + Sync {
     /// What a source was last given to remember.
     fn source_state(&self, source: &str) -> BoxFuture<'_, Option<Bytes>>;
 
+    /// The events that were taken lately before the log was opened, oldest first: those that came
+    /// with an id of their own. Empty for a log in memory.
+    fn taken_ids(&self) -> Vec<TakenId>;
+
     /// Whether what it holds survives a crash.
     fn durable(&self) -> bool;
+
+    /// Saves what is not saved yet and lets the storage go. Nothing is taken or settled afterwards.
+    fn close(&self) -> BoxFuture<'_, Result<(), CloseError>>;
 }

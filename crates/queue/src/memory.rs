@@ -15,9 +15,9 @@ use tokio::sync::watch;
 use crate::receipt::Pending;
 use crate::record::cost;
 use crate::{
-    Appended, Batch, Bound, ConsumerId, ConsumerLimits, Lag, Limits, Queue, ReadError, Receipt,
-    Record, RejectReason, Rejected, Sequence, SettledRanges, Shed, Slice, Usage, WhenFull,
-    WhenLagging,
+    Appended, Batch, Bound, CloseError, ConsumerId, ConsumerLimits, ConsumerStatus, Lag, Limits,
+    Queue, ReadError, Receipt, Record, RejectReason, Rejected, Sequence, SettledRanges, Shed,
+    Slice, Span, StartFrom, TakenId, Target, Usage, WhenFull, WhenLagging,
 };
 
 /// The log in memory.
@@ -260,6 +260,12 @@ impl State {
         Ok(())
     }
 
+    /// Where the consumer of this name is kept.
+    fn position(&self, name: &str) -> Option<usize> {
+        let known = |one: &Consumer| !one.forgotten && &*one.name == name;
+        self.consumers.iter().position(known)
+    }
+
     fn furthest_behind(&self) -> Option<&Consumer> {
         self.consumers
             .iter()
@@ -290,6 +296,17 @@ impl State {
 }
 
 impl Consumer {
+    fn status(&self) -> ConsumerStatus {
+        ConsumerStatus {
+            name: Arc::clone(&self.name),
+            attached: true,
+            cursor: self.settled.cursor(),
+            lag: self.lag,
+            oldest_accepted_at: None,
+            dropped: 0,
+        }
+    }
+
     /// Whether it drops its oldest events rather than hold the others up.
     fn makes_room(&self) -> bool {
         self.limits.when_full == WhenLagging::DropOldest
@@ -329,10 +346,11 @@ impl Queue for Memory {
         future::ready(self.append_now(batch)).boxed()
     }
 
-    fn consumer(&self, name: &str, limits: ConsumerLimits) -> ConsumerId {
+    /// Everything in memory is wanted by somebody else, and goes when they have settled it, so
+    /// every new consumer starts behind it.
+    fn consumer(&self, name: &str, limits: ConsumerLimits, _start: StartFrom) -> ConsumerId {
         let mut state = self.state();
-        let known = |one: &Consumer| !one.forgotten && &*one.name == name;
-        let index = state.consumers.iter().position(known).unwrap_or_else(|| {
+        let index = state.position(name).unwrap_or_else(|| {
             let settled = SettledRanges::starting_after(state.next - 1);
             let (lag, shed) = (Lag::default(), watch::Sender::new(Shed::default()));
             let name = Arc::from(name);
@@ -350,6 +368,23 @@ impl Queue for Memory {
         drop(state);
         self.announce_room();
         ConsumerId(index as u32)
+    }
+
+    fn detach(&self, consumer: ConsumerId) -> u64 {
+        self.forget(consumer)
+    }
+
+    fn consumers(&self) -> Vec<ConsumerStatus> {
+        let state = self.state();
+        let known = state.consumers.iter().filter(|one| !one.forgotten);
+        let mut consumers: Vec<ConsumerStatus> = known.map(Consumer::status).collect();
+        consumers.sort_by(|one, other| one.name.cmp(&other.name));
+        consumers
+    }
+
+    fn find(&self, name: &str) -> Option<ConsumerId> {
+        let position = self.state().position(name)?;
+        Some(ConsumerId(position as u32))
     }
 
     fn forget(&self, consumer: ConsumerId) -> u64 {
@@ -393,6 +428,37 @@ impl Queue for Memory {
         let mut bytes = 0;
         for (&sequence, slot) in state.slots.range(from..) {
             if !slot.wanted.contains(&consumer) || settled.contains(sequence) {
+                continue;
+            }
+            let enough = slice.records.len() >= max_events || bytes + slot.cost > max_bytes;
+            if enough && !slice.records.is_empty() {
+                slice.next = sequence;
+                break;
+            }
+            bytes += slot.cost;
+            slice.records.push(Arc::clone(&slot.record));
+        }
+        drop(state);
+        future::ready(Ok(slice)).boxed()
+    }
+
+    fn read_again(
+        &self,
+        span: Span,
+        from: Sequence,
+        max_events: usize,
+        max_bytes: u64,
+    ) -> BoxFuture<'_, Result<Slice, ReadError>> {
+        let state = self.state();
+        let mut slice = Slice {
+            records: Vec::new(),
+            next: state.next.max(from),
+        };
+        let mut bytes = 0;
+        for (&sequence, slot) in state.slots.range(from..) {
+            let header = &slot.record.header;
+            let within = (span.from..=span.to).contains(&header.accepted_at);
+            if !within || header.target != Target::AllRoutes {
                 continue;
             }
             let enough = slice.records.len() >= max_events || bytes + slot.cost > max_bytes;
@@ -452,7 +518,15 @@ impl Queue for Memory {
         future::ready(self.state().source_states.get(source).cloned()).boxed()
     }
 
+    fn taken_ids(&self) -> Vec<TakenId> {
+        Vec::new()
+    }
+
     fn durable(&self) -> bool {
         false
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), CloseError>> {
+        future::ready(Ok(())).boxed()
     }
 }

@@ -11,14 +11,14 @@ pub type Sequence = u64;
 /// What a record is taken to cost beside its texts: the struct, its slot in the log, the shorter
 /// texts of the header and what the allocator adds. An estimate on the safe side, counted so that
 /// `max-bytes` bounds memory and not only bodies.
-const OVERHEAD: u64 = 512;
+pub(crate) const OVERHEAD: u64 = 512;
 
 /// Which routes a record is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// Every route whose matchers accept it.
     AllRoutes,
-    /// One route, by name: a dead letter that is sent again.
+    /// One route, by name: a replay, of a dead letter or of what was delivered before.
     Route(Arc<str>),
 }
 
@@ -58,9 +58,19 @@ impl Record {
     pub fn cost(&self) -> u64 {
         cost(&self.header, &self.body)
     }
+
+    /// Whether it stands for an event that was in the log before, and goes to one route again.
+    #[must_use]
+    pub fn is_replay(&self) -> bool {
+        matches!(self.header.target, Target::Route(_))
+    }
 }
 
 pub(crate) fn cost(header: &Header, body: &Bytes) -> u64 {
-    let texts = header.event_id.len() + header.ordering_key.len();
-    OVERHEAD + (body.len() + texts) as u64
+    OVERHEAD + size(header, body)
+}
+
+/// The part of the cost that is the same in every version of kete: what a log on disk counts.
+pub(crate) fn size(header: &Header, body: &Bytes) -> u64 {
+    (body.len() + header.event_id.len() + header.ordering_key.len()) as u64
 }
