@@ -84,7 +84,8 @@ pub trait Destination: Send + Sync {
     /// of its own; credentials are evaluated anew for each.
     fn connect(&self) -> BoxFuture<'_, Result<Link, ConnectFailure>>;
 
-    /// The most connections there may be at once; at least 1.
+    /// The most connections there may be at once; at least 1. While there are replays, one more
+    /// is asked for beside them: neither has to wait for the other.
     fn max_connections(&self) -> usize;
 
     /// Closes idle connections gracefully, and waits for those that are closing. The lane has
@@ -123,6 +124,10 @@ pub struct Outgoing {
     pub ticket: u64,
     /// What goes out.
     pub prepared: Prepared,
+    /// What it was made of.
+    pub record: Arc<Record>,
+    /// How often it has been handed to a connection since kete was started, this time included.
+    pub attempt: u32,
 }
 
 /// One connection. Nothing here waits: the lane bounds what is in flight.
@@ -207,6 +212,15 @@ pub enum FailureReason {
 }
 
 impl FailureReason {
+    /// Every reason there is.
+    pub const ALL: [FailureReason; 5] = [
+        FailureReason::TooLarge,
+        FailureReason::Serialization,
+        FailureReason::EventName,
+        FailureReason::Refused,
+        FailureReason::ConnectionEnded,
+    ];
+
     /// The label.
     #[must_use]
     pub fn as_str(self) -> &'static str {

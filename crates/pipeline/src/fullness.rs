@@ -1,4 +1,5 @@
-//! What is said of a queue that fills up: seldom, and with the name of the route that is behind.
+//! What is said of a queue that fills up or cannot be written: seldom, and with the name of the
+//! route that is behind, or with what the disk said.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +12,7 @@ use tracing::warn;
 use crate::router::{Router, RouterEntry};
 
 /// The same thing is said once a minute at most.
-const SAY_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const SAY_EVERY: Duration = Duration::from_secs(60);
 
 /// A route whose oldest event is younger than this is busy, not behind, in milliseconds.
 const BEHIND_MS: i64 = 1000;
@@ -19,7 +20,7 @@ const BEHIND_MS: i64 = 1000;
 /// When each thing was last said.
 #[derive(Debug, Default)]
 pub(crate) struct Fullness {
-    said: Mutex<[Option<Instant>; 3]>,
+    said: Mutex<[Option<Instant>; 4]>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -27,14 +28,26 @@ enum Word {
     Half,
     Nearly,
     Full,
+    Unwritable,
 }
 
 impl Fullness {
-    /// There was no room for what a source offered.
-    pub(crate) fn say_refused(&self, source: &str, reason: &RejectReason) {
-        if self.may_say(Word::Full) {
-            warn!(source, %reason, "intake stops until there is room");
+    /// There was no room for what a source offered, or nowhere to write it. Returns whether that
+    /// was said.
+    pub(crate) fn say_refused(&self, source: &str, reason: &RejectReason) -> bool {
+        let unwritable = matches!(reason, RejectReason::Unwritable { .. });
+        let word = if unwritable {
+            Word::Unwritable
+        } else {
+            Word::Full
+        };
+        let may_say = self.may_say(word);
+        match word {
+            _ if !may_say => {}
+            Word::Unwritable => warn!(source, %reason, "intake stops until it can be written"),
+            _ => warn!(source, %reason, "intake stops until there is room"),
         }
+        may_say
     }
 
     /// Warns at half and at four fifths of a bound, of the queue or of one route.

@@ -2,20 +2,25 @@
 //!
 //! Nothing reaches the queue, and so nothing is ever stored or sent, that has not been redacted
 //! here. A batch is taken whole or not at all; its receipt settles when its events are safe.
+//!
+//! In a durable queue a batch may carry what its source is to remember, say a position. That is
+//! never saved before every event that it covers: it goes with the last part of its batch, and
+//! what is left out (repeats, events that no route wants or that can never fit) is covered too.
 
-use std::pin::pin;
+mod batch;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use kete_event::Event;
-use kete_queue::{Draft, Header, Queue, Receipt, RejectReason, Target};
+use kete_queue::{Draft, Queue, Receipt, RejectReason};
 use tokio::sync::{Mutex, RwLock, watch};
-use tokio::time::Instant;
-use tracing::warn;
+use tokio::time::{Instant, sleep_until};
+use tracing::{info, warn};
 
-use crate::fullness::Fullness;
+pub use self::batch::Batch;
+use crate::fullness::{Fullness, SAY_EVERY};
 use crate::repeats::Repeats;
 use crate::router::{Router, RouterEntry, Table};
 use crate::telemetry::SourceMetrics;
@@ -33,7 +38,7 @@ const AHEAD: u64 = 6 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IntakeError {
-    /// The queue is full; trying again later helps.
+    /// The queue is full, or cannot be written; trying again later helps.
     #[error("{0}")]
     Full(RejectReason),
     /// The batch can never fit; trying again cannot help.
@@ -43,6 +48,22 @@ pub enum IntakeError {
     #[error("kete is stopping")]
     Stopping,
 }
+
+impl IntakeError {
+    /// What somebody outside may be told: without the paths and problems of this machine.
+    #[must_use]
+    pub fn for_senders(&self) -> String {
+        match self {
+            IntakeError::Full(RejectReason::Unwritable { .. }) => {
+                "events cannot be stored at the moment".to_owned()
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
+/// What became of a batch that was offered to the queue.
+pub(crate) type Append = Result<kete_queue::Appended, Box<kete_queue::Rejected>>;
 
 /// What all sources share.
 pub(crate) struct Shared {
@@ -61,7 +82,9 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(queue: Arc<dyn Queue>, router: Router, stop: Stop) -> Arc<Shared> {
-        let (open, repeats) = (RwLock::new(true), Mutex::default());
+        // What came before a restart is not to be taken twice either.
+        let repeats = Repeats::restored(queue.taken_ids(), Instant::now());
+        let (open, repeats) = (RwLock::new(true), Mutex::new(repeats));
         let fullness = Fullness::default();
         let stuck_at = AtomicU64::new(u64::MAX);
         Arc::new(Shared {
@@ -73,6 +96,20 @@ impl Shared {
             stuck_at,
             fullness,
         })
+    }
+
+    /// Appends something that no source has handed over, unless kete is stopping. When intake is
+    /// closed, this is in the queue or never will be.
+    pub(crate) async fn append(&self, batch: kete_queue::Batch) -> Option<Append> {
+        let open = self.open.read().await;
+        if !*open || self.stop.is_requested() {
+            return None;
+        }
+        tokio::select! {
+            biased;
+            taken = self.queue.append(batch) => Some(taken),
+            () = self.stop.requested() => None,
+        }
     }
 
     /// Takes nothing more. When this returns, everything that was taken is in the queue.
@@ -88,20 +125,8 @@ pub struct Intake {
     source: Arc<str>,
     metrics: Arc<SourceMetrics>,
     drops_repeats: bool,
-}
-
-/// Events that will be taken together or not at all.
-pub struct Batch {
-    source: Arc<str>,
-    metrics: Arc<SourceMetrics>,
-    routes: Arc<Table>,
-    accepted_at: i64,
-    drafts: Vec<Draft>,
-    bytes: u64,
-    unrouted: u64,
-    /// Events that were taken before and are left out, and what they still wait for.
-    repeated: u64,
-    earlier: Receipt,
+    /// Whether it was said that nothing is taken, and not yet that something is again.
+    stopped: Arc<AtomicBool>,
 }
 
 impl Intake {
@@ -112,6 +137,7 @@ impl Intake {
             source: Arc::clone(source),
             metrics,
             drops_repeats: false,
+            stopped: Arc::default(),
         }
     }
 
@@ -131,17 +157,25 @@ impl Intake {
     /// An empty batch.
     #[must_use]
     pub fn batch(&self) -> Batch {
-        Batch {
-            source: Arc::clone(&self.source),
-            metrics: Arc::clone(&self.metrics),
-            routes: self.shared.router.now(),
-            accepted_at: epoch_millis(),
-            drafts: Vec::new(),
-            bytes: 0,
-            unrouted: 0,
-            repeated: 0,
-            earlier: Receipt::safe(),
+        let (source, metrics) = (Arc::clone(&self.source), Arc::clone(&self.metrics));
+        Batch::new(source, metrics, self.shared.router.now())
+    }
+
+    /// Whether what is taken survives a crash of kete, and with it what a source remembers.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        self.shared.queue.durable()
+    }
+
+    /// What this source was last given to remember under this name, by [`Batch::remember`].
+    /// Nothing in a queue that a crash empties: its events may be delivered much later than the
+    /// source goes on.
+    pub async fn remembered(&self, part: &str) -> Option<Bytes> {
+        if !self.is_durable() {
+            return None;
         }
+        let key = batch::state_key(&self.source, part);
+        self.shared.queue.source_state(&key).await
     }
 
     /// Counts lines or bodies that were not events.
@@ -160,6 +194,7 @@ impl Intake {
         let mut waiting = vec![batch];
         let mut receipt = Receipt::safe();
         let mut room = self.shared.queue.room();
+        let mut say_at = None;
         while let Some(batch) = waiting.pop() {
             room.mark_unchanged();
             if self.is_ahead() && !self.hold_back(&mut room).await? {
@@ -167,15 +202,21 @@ impl Intake {
                 continue;
             }
             match self.offer(batch).await {
-                Ok(taken) => receipt = receipt.and(&taken),
+                Ok(taken) => {
+                    receipt = receipt.and(&taken);
+                    say_at = None;
+                }
                 Err((IntakeError::TooBig(_), batch)) if batch.drafts.len() > 1 => {
                     let (first, second) = batch.halves();
                     waiting.extend([second, first]);
                 }
-                Err((IntakeError::TooBig(reason), batch)) => self.leave_out(&batch, &reason),
+                Err((IntakeError::TooBig(reason), batch)) if !batch.drafts.is_empty() => {
+                    waiting.push(self.left_out(batch, &reason));
+                }
                 Err((IntakeError::Full(reason), batch)) => {
                     waiting.push(batch);
-                    self.wait_for(&mut room, &reason).await?;
+                    let say_at = say_at.get_or_insert_with(|| Instant::now() + PATIENCE);
+                    self.wait_for(&mut room, &reason, say_at).await?;
                 }
                 Err((error, _)) => return Err(error),
             }
@@ -213,36 +254,54 @@ impl Intake {
                 continue;
             }
             if let IntakeError::Full(reason) = &error {
-                self.shared.fullness.say_refused(&self.source, reason);
+                self.say_refused(reason);
             }
             self.metrics.refused.inc_by(batch.drafts.len() as u64);
             return Err(error);
         }
     }
 
-    fn leave_out(&self, batch: &Batch, reason: &RejectReason) {
+    /// The batch without its events, which can never fit. What its source is to remember covers
+    /// them, so it is still offered.
+    fn left_out(&self, mut batch: Batch, reason: &RejectReason) -> Batch {
         self.metrics.bad.inc_by(batch.drafts.len() as u64);
-        for draft in &batch.drafts {
+        for draft in batch.drafts.drain(..) {
             let (source, id) = (&*self.source, &*draft.header.event_id);
             warn!(source, id, %reason, "an event is too big for the queue and is left out");
         }
+        batch
     }
 
-    /// Waits until something has left the queue. A source that is merely faster than a receiver
-    /// waits often and for a moment; only a longer wait is worth a word.
+    /// Waits until something has left the queue, or it can be written again. A source that is
+    /// merely faster than a receiver waits often and for a moment; only a longer wait is worth a
+    /// word, however often the source is woken up in vain.
     async fn wait_for(
         &self,
         room: &mut watch::Receiver<u64>,
         reason: &RejectReason,
+        say_at: &mut Instant,
     ) -> Result<(), IntakeError> {
-        let mut patience = pin!(tokio::time::sleep(PATIENCE));
         loop {
             tokio::select! {
-                waited = self.room_or_stop(room) => return waited,
-                () = &mut patience, if !patience.is_elapsed() => {
-                    self.shared.fullness.say_refused(&self.source, reason);
+                biased;
+                () = sleep_until(*say_at) => {
+                    self.say_refused(reason);
+                    *say_at = Instant::now() + SAY_EVERY;
                 }
+                waited = self.room_or_stop(room) => return waited,
             }
+        }
+    }
+
+    fn say_refused(&self, reason: &RejectReason) {
+        if self.shared.fullness.say_refused(&self.source, reason) {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn say_taken(&self) {
+        if self.stopped.load(Ordering::Relaxed) && self.stopped.swap(false, Ordering::Relaxed) {
+            info!(source = &*self.source, "intake goes on");
         }
     }
 
@@ -294,8 +353,8 @@ impl Intake {
             return self.append(batch).await;
         }
         let mut repeats = self.shared.repeats.lock().await;
-        let batch = without_repeats(batch, &repeats);
-        let ids: Vec<Box<str>> = own_ids(&batch).map(Box::from).collect();
+        let batch = batch.without_repeats(&repeats);
+        let ids: Vec<Box<str>> = batch.own_ids().map(Box::from).collect();
         let earlier = batch.earlier.clone();
         let receipt = self.append(batch).await?;
         let now = Instant::now();
@@ -306,15 +365,20 @@ impl Intake {
         Ok(receipt.and(&earlier))
     }
 
-    async fn append(&self, batch: Batch) -> Result<Receipt, (IntakeError, Batch)> {
-        let Batch { drafts, .. } = batch;
-        let accepted = per_route(&drafts, &batch.routes);
-        let events = drafts.len() as u64;
+    async fn append(&self, mut batch: Batch) -> Result<Receipt, (IntakeError, Batch)> {
+        let accepted = per_route(&batch.drafts, &batch.routes);
+        let events = batch.drafts.len() as u64;
         let offered = kete_queue::Batch {
-            drafts,
-            state: None,
+            drafts: std::mem::take(&mut batch.drafts),
+            state: batch.state.take().filter(|_state| self.is_durable()),
         };
-        match self.shared.queue.append(offered).await {
+        let taken = tokio::select! {
+            biased;
+            taken = self.shared.queue.append(offered) => taken,
+            // A disk that hangs must not hold up the end. What was not taken was not promised.
+            () = self.shared.stop.requested() => return Err((IntakeError::Stopping, batch)),
+        };
+        match taken {
             Ok(appended) => {
                 self.metrics.taken.inc_by(events + batch.unrouted);
                 self.metrics.unrouted.inc_by(batch.unrouted);
@@ -325,6 +389,7 @@ impl Intake {
                         entry.metrics.dropped_newest.inc_by(count);
                     }
                 }
+                self.say_taken();
                 self.shared
                     .fullness
                     .look(&*self.shared.queue, &self.shared.router);
@@ -332,116 +397,15 @@ impl Intake {
             }
             Err(rejected) => {
                 let error = match rejected.reason {
-                    reason @ RejectReason::Full { .. } => IntakeError::Full(reason),
-                    reason => IntakeError::TooBig(reason),
+                    reason @ RejectReason::TooBig { .. } => IntakeError::TooBig(reason),
+                    reason => IntakeError::Full(reason),
                 };
-                Err((
-                    error,
-                    Batch {
-                        drafts: rejected.batch.drafts,
-                        ..batch
-                    },
-                ))
+                batch.drafts = rejected.batch.drafts;
+                batch.state = rejected.batch.state;
+                Err((error, batch))
             }
         }
     }
-}
-
-impl Batch {
-    /// Adds an event: redacts it, gives it an id if it has none, and asks the routes.
-    pub fn push(&mut self, mut event: Event<'_>) {
-        // The key is computed before redaction, the derived id after it: a hash of a password
-        // would be a way to guess it.
-        let ordering_key = event.ordering_key();
-        let masked = event.redact();
-        if masked > 0 {
-            self.metrics.masked.inc_by(masked as u64);
-        }
-        let id_derived = event.derive_id();
-        let metadata = event.metadata();
-        let wanted = self.routes.wanted(&metadata);
-        if wanted.is_empty() {
-            self.unrouted += 1;
-            return;
-        }
-        let body = Bytes::from(event.canonical().into_boxed_slice());
-        let header = Header {
-            event_id: event.id.as_deref().unwrap_or_default().into(),
-            id_derived,
-            source: Arc::clone(&self.source),
-            accepted_at: self.accepted_at,
-            metadata,
-            ordering_key: ordering_key.into(),
-            target: Target::AllRoutes,
-        };
-        self.bytes += body.len() as u64;
-        self.drafts.push(Draft {
-            header,
-            body,
-            wanted,
-        });
-    }
-
-    /// How many events it holds that some route wants.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.drafts.len()
-    }
-
-    /// Whether no route wants any of it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.drafts.is_empty()
-    }
-
-    /// The bytes of the bodies.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    fn halves(mut self) -> (Batch, Batch) {
-        let drafts = self.drafts.split_off(self.drafts.len() / 2);
-        let second = Batch {
-            source: Arc::clone(&self.source),
-            metrics: Arc::clone(&self.metrics),
-            routes: Arc::clone(&self.routes),
-            accepted_at: self.accepted_at,
-            drafts,
-            bytes: 0,
-            unrouted: 0,
-            repeated: 0,
-            earlier: Receipt::safe(),
-        };
-        (self, second)
-    }
-}
-
-/// Takes out what was taken before. The batch keeps the receipts of that, through every offer,
-/// so that a repeat is never answered sooner than the first.
-fn without_repeats(mut batch: Batch, repeats: &Repeats) -> Batch {
-    let mut within = std::collections::HashSet::new();
-    let before = batch.drafts.len();
-    let earlier = &mut batch.earlier;
-    batch.drafts.retain(|draft| {
-        if draft.header.id_derived {
-            return true;
-        }
-        if let Some(receipt) = repeats.find(&draft.header.event_id) {
-            if !receipt.is_settled() {
-                *earlier = std::mem::take(earlier).and(receipt);
-            }
-            return false;
-        }
-        within.insert(draft.header.event_id.clone())
-    });
-    batch.repeated += (before - batch.drafts.len()) as u64;
-    batch
-}
-
-fn own_ids(batch: &Batch) -> impl Iterator<Item = &str> {
-    let own = batch.drafts.iter().filter(|draft| !draft.header.id_derived);
-    own.map(|draft| &*draft.header.event_id)
 }
 
 /// How many of the events each route of the table wants.

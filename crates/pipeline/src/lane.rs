@@ -10,6 +10,7 @@
 
 mod backoff;
 mod core;
+mod deliveries;
 mod driver;
 mod handle;
 mod links;
@@ -17,13 +18,18 @@ mod reading;
 mod recovery;
 mod refusals;
 mod reporting;
+mod role;
 mod sending;
 mod settings;
 mod window;
 
 pub(crate) use core::CoreSettings;
+pub use deliveries::Deliveries;
 pub(crate) use handle::{LaneHandle, LaneParts};
-pub use settings::{LANE_KEYS, LaneSettings, Ordering, QUEUE_ROUTE_KEYS, read_consumer_limits};
+pub(crate) use role::LaneRole;
+pub use settings::{
+    ConsumerSettings, LANE_KEYS, LaneSettings, Ordering, QUEUE_ROUTE_KEYS, read_consumer,
+};
 
 #[cfg(test)]
 mod simulation;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use kete_event::Metadata;
 use kete_queue::ConsumerId;
 use kete_routes::RouteRules;
+use tokio::sync::Notify;
 use tracing::warn;
 
 use crate::telemetry::RouteMetrics;
@@ -24,12 +25,30 @@ pub struct RouterEntry {
     pub name: Arc<str>,
     /// Its place in the queue.
     pub consumer: ConsumerId,
+    /// Where replays for it are appended, if it takes any.
+    pub(crate) replays: Option<Replays>,
     /// The most bytes that it may be behind.
     pub max_lag_bytes: u64,
     /// Its matchers.
     pub rules: Arc<RouteRules>,
     /// Its counters.
     pub metrics: Arc<RouteMetrics>,
+}
+
+impl RouterEntry {
+    /// Its places in the queue.
+    pub(crate) fn consumers(&self) -> impl Iterator<Item = ConsumerId> {
+        let replays = self.replays.as_ref().map(|replays| replays.consumer);
+        [self.consumer].into_iter().chain(replays)
+    }
+}
+
+/// The place in the queue of a route's replays.
+#[derive(Clone)]
+pub(crate) struct Replays {
+    pub(crate) consumer: ConsumerId,
+    /// Wakes the lane up that sends them.
+    pub(crate) wake: Arc<Notify>,
 }
 
 /// The routes at this moment, and what they answered before. Cheap to clone, same for all clones.

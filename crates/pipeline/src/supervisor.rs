@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kete_queue::{ConsumerLimits, Lag, Queue};
+use kete_queue::{CloseError, ConsumerLimits, Lag, Queue, StartFrom, WhenLagging};
 use kete_routes::{Retry, RouteRules};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
@@ -19,12 +19,21 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::intake::Shared;
-use crate::lane::{CoreSettings, LaneHandle, LaneParts, LaneSettings, Ordering};
-use crate::router::{Router, RouterEntry};
+use crate::lane::{
+    CoreSettings, Deliveries, LaneHandle, LaneParts, LaneRole, LaneSettings, Ordering,
+};
+use crate::replay::{REPLAYS_SUFFIX, Replayer};
+use crate::router::{Replays, Router, RouterEntry};
 use crate::{DeadLetters, Destination, Intake, Source, SourceError, Stop, Telemetry};
 
 /// How long sources get to leave when everything else is over.
 const SOURCES_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How long the queue gets to save what is not saved.
+const QUEUE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Replays that wait take at most one part in so many of the queue, so that live events have room.
+const REPLAYS_SHARE: u64 = 8;
 
 /// A source to run.
 pub struct SourceSpec {
@@ -50,6 +59,8 @@ pub struct LaneSpec {
     pub lane: LaneSettings,
     /// Its bounds in the queue.
     pub limits: ConsumerLimits,
+    /// Where it starts if the queue does not know it yet.
+    pub start_from: StartFrom,
     /// Where its events go.
     pub destination: Arc<dyn Destination>,
 }
@@ -59,8 +70,9 @@ pub struct Supervisor {
     shared: Arc<Shared>,
     dead_letters: Arc<DeadLetters>,
     max_consecutive: u32,
+    deliveries: Deliveries,
     telemetry: Arc<Telemetry>,
-    lanes: BTreeMap<Arc<str>, (RouterEntry, LaneHandle)>,
+    routes: BTreeMap<Arc<str>, Route>,
     /// Raised by a lane that ends unasked.
     alarm: CancellationToken,
     sources: JoinSet<(Arc<str>, Result<(), SourceError>)>,
@@ -68,6 +80,14 @@ pub struct Supervisor {
     names: Vec<Arc<str>>,
     all_finite: bool,
     failed: Option<SourceError>,
+}
+
+/// A route at work.
+struct Route {
+    entry: RouterEntry,
+    live: LaneHandle,
+    /// What sends replays; it is always asked to end when the live one is.
+    replays: Option<LaneHandle>,
 }
 
 struct RunningSource {
@@ -85,12 +105,16 @@ pub struct Report {
     pub failed_lane: bool,
     /// The routes that have unsettled events, and how many.
     pub undelivered: Vec<(Arc<str>, Lag)>,
+    /// What the queue could not save when it was closed.
+    pub queue_failure: Option<CloseError>,
     /// Whether every source was finite: then this was a job, and its result counts.
     pub all_sources_finite: bool,
     /// Whether what is undelivered survives.
     pub durable: bool,
     /// Events whose arrival was confirmed, over all routes.
     pub forwarded: u64,
+    /// Events sent again on request whose arrival was confirmed, over all routes.
+    pub replayed: u64,
     /// Dead letters that were stored.
     pub dead_letters: u64,
     /// Dead letters whose bodies are lost, because there is no store.
@@ -112,6 +136,7 @@ impl Report {
         let clean = self.bad + self.dead_letters + self.dead_letters_lost == 0;
         self.failed_source.is_none()
             && !self.failed_lane
+            && self.queue_failure.is_none()
             && kept
             && (clean || !self.all_sources_finite)
     }
@@ -128,12 +153,14 @@ impl Supervisor {
     ) -> Supervisor {
         let shared = Shared::new(queue, Router::default(), Stop::new());
         watch_lag(&shared, &telemetry);
+        telemetry.watch_dead_letters(&dead_letters);
         Supervisor {
             shared,
             dead_letters,
             max_consecutive,
+            deliveries: Deliveries::default(),
             telemetry,
-            lanes: BTreeMap::new(),
+            routes: BTreeMap::new(),
             alarm: CancellationToken::new(),
             sources: JoinSet::new(),
             running: BTreeMap::new(),
@@ -141,6 +168,11 @@ impl Supervisor {
             all_finite: true,
             failed: None,
         }
+    }
+
+    /// Has the lanes that are added from now on write a log line per event.
+    pub fn log_deliveries(&mut self, deliveries: Deliveries) {
+        self.deliveries = deliveries;
     }
 
     /// Tells when the end has begun.
@@ -151,48 +183,94 @@ impl Supervisor {
 
     // === lanes ===
 
-    /// Starts a lane. It must run inside a tokio runtime.
+    /// Starts the lane of a route, and one for its replays where there can be any. It must run
+    /// inside a tokio runtime.
     pub fn add_lane(&mut self, spec: LaneSpec) {
-        let queue = Arc::clone(&self.shared.queue);
+        let queue = &self.shared.queue;
         let entry = RouterEntry {
-            consumer: queue.consumer(&spec.name, spec.limits),
+            consumer: queue.consumer(&spec.name, spec.limits, spec.start_from),
+            replays: self.replays(&spec),
             max_lag_bytes: spec.limits.max_lag_bytes,
             metrics: self.telemetry.route(&spec.name),
-            name: spec.name,
-            rules: spec.rules,
-        };
-        let mut max_connections = spec.destination.max_connections().max(1);
-        if spec.lane.ordering == Ordering::Total {
-            max_connections = 1;
-        }
-        let settings = CoreSettings {
-            lane: spec.lane,
-            max_connections,
-            max_attempts: spec.retry.max_attempts,
-            retry_wait: spec.retry.wait,
-            max_consecutive: self.max_consecutive,
+            name: Arc::clone(&spec.name),
+            rules: Arc::clone(&spec.rules),
         };
         let certificates = spec.destination.certificates();
         self.telemetry
             .watch_certificates(of_route(&entry.name), certificates);
+        let over = entry.replays.as_ref().map(|_| CancellationToken::new());
+        let role = LaneRole::Live {
+            alone: over.clone(),
+        };
+        let live = self.start_lane(&spec, entry.clone(), role);
+        let replays = entry.replays.clone().zip(over).map(|(replays, over)| {
+            let role = LaneRole::Replay {
+                wake: replays.wake,
+                over: over.drop_guard(),
+            };
+            let consumer = replays.consumer;
+            let entry = entry.clone();
+            self.start_lane(&spec, RouterEntry { consumer, ..entry }, role)
+        });
+        let route = Route {
+            entry,
+            live,
+            replays,
+        };
+        self.routes.insert(spec.name, route);
+        self.publish_routes();
+    }
+
+    /// The place of the route's replays in the queue. There is one if anything is kept that can be
+    /// sent again: events that were delivered, or dead letters.
+    fn replays(&self, spec: &LaneSpec) -> Option<Replays> {
+        let queue = &self.shared.queue;
+        if !queue.durable() && !self.dead_letters.is_kept() {
+            return None;
+        }
+        let limits = ConsumerLimits {
+            max_lag_bytes: (queue.limits().max_bytes / REPLAYS_SHARE)
+                .min(spec.limits.max_lag_bytes),
+            when_full: WhenLagging::Refuse,
+        };
+        let name = format!("{}{REPLAYS_SUFFIX}", spec.name);
+        Some(Replays {
+            consumer: queue.consumer(&name, limits, StartFrom::Now),
+            wake: Arc::default(),
+        })
+    }
+
+    fn start_lane(&self, spec: &LaneSpec, entry: RouterEntry, role: LaneRole) -> LaneHandle {
+        let single = role.is_replay() || spec.lane.ordering == Ordering::Total;
+        let settings = CoreSettings {
+            lane: spec.lane,
+            max_connections: match single {
+                true => 1,
+                false => spec.destination.max_connections().max(1),
+            },
+            lazy: role.is_replay(),
+            max_attempts: spec.retry.max_attempts,
+            retry_wait: spec.retry.wait,
+            max_consecutive: self.max_consecutive,
+            deliveries: self.deliveries,
+        };
         let parts = LaneParts {
-            queue,
-            entry: entry.clone(),
-            destination: spec.destination,
+            queue: Arc::clone(&self.shared.queue),
+            entry,
+            destination: Arc::clone(&spec.destination),
             dead_letters: Arc::clone(&self.dead_letters),
             settings,
+            role,
         };
-        let lane = LaneHandle::start(parts, self.alarm.clone());
-        self.lanes.insert(Arc::clone(&entry.name), (entry, lane));
-        self.publish_routes();
+        LaneHandle::start(parts, self.alarm.clone())
     }
 
     /// Replaces a lane by one that goes on at its cursor. The old one gets until the deadline to
     /// have confirmed what is on its connections; what is not will arrive twice.
     pub async fn replace_lane(&mut self, spec: LaneSpec, deadline: Duration) {
-        if let Some((_, mut lane)) = self.lanes.remove(&spec.name) {
-            lane.stop(Instant::now() + deadline).await;
-            lane.ended().await;
+        if let Some(mut route) = self.routes.remove(&spec.name) {
+            route.stop(Instant::now() + deadline).await;
+            route.ended().await;
         }
         self.add_lane(spec);
     }
@@ -200,34 +278,35 @@ impl Supervisor {
     /// Removes a lane. In a queue that a crash empties it is forgotten, and returns how many of
     /// its events were dropped with it; elsewhere its cursor stays.
     pub async fn remove_lane(&mut self, name: &str, deadline: Duration) -> u64 {
-        let Some((entry, mut lane)) = self.lanes.remove(name) else {
+        let Some(mut route) = self.routes.remove(name) else {
             return 0;
         };
         self.publish_routes();
         self.telemetry.watch_certificates(of_route(name), None);
-        lane.stop(Instant::now() + deadline).await;
-        lane.ended().await;
-        if self.shared.queue.durable() {
-            0
-        } else {
-            self.shared.queue.forget(entry.consumer)
-        }
+        route.stop(Instant::now() + deadline).await;
+        route.ended().await;
+        let consumers = route.entry.consumers();
+        consumers.map(|one| self.shared.queue.detach(one)).sum()
+    }
+
+    /// What sends events again to one of the routes.
+    #[must_use]
+    pub fn replayer(&self) -> Replayer {
+        Replayer::new(Arc::clone(&self.shared))
     }
 
     /// Has a lane replace its connections; every event that is on one is confirmed first.
     pub async fn retire_connections(&self, name: &str) {
-        if let Some((_, lane)) = self.lanes.get(name) {
-            lane.retire().await;
+        if let Some(route) = self.routes.get(name) {
+            for lane in route.lanes() {
+                lane.retire().await;
+            }
         }
     }
 
     fn publish_routes(&self) {
-        self.shared.router.replace(
-            self.lanes
-                .values()
-                .map(|(entry, _)| entry.clone())
-                .collect(),
-        );
+        let entries = self.routes.values().map(|route| route.entry.clone());
+        self.shared.router.replace(entries.collect());
     }
 
     // === sources ===
@@ -329,11 +408,11 @@ impl Supervisor {
         }
         // A finite job: it takes as long as it takes, unless it is asked to stop.
         self.shared.close().await;
-        for (_, lane) in self.lanes.values() {
-            lane.drain(None).await;
+        for route in self.routes.values() {
+            route.drain(None).await;
         }
         let asked = tokio::select! {
-            () = lanes_ended(&mut self.lanes) => false,
+            () = lanes_ended(&mut self.routes) => false,
             () = &mut shutdown => true,
             () = alarm.cancelled() => true,
         };
@@ -347,28 +426,46 @@ impl Supervisor {
     pub async fn stop(mut self, grace: Duration) -> Report {
         let until = Instant::now() + grace;
         let waiting: u64 = self.waiting();
-        info!(waiting, grace = ?grace, "stopping: nothing more is taken, what waits is delivered");
+        let durable = self.shared.queue.durable();
+        if durable {
+            info!(
+                waiting,
+                grace = ?grace,
+                "stopping: nothing more is taken, what is under way is waited for; the rest stays \
+                 on disk"
+            );
+        } else {
+            info!(waiting, grace = ?grace, "stopping: nothing more is taken, what waits is delivered");
+        }
         self.shared.stop.request();
         self.shared.close().await;
-        let durable = self.shared.queue.durable();
-        for (_, lane) in self.lanes.values() {
+        for route in self.routes.values() {
             if durable {
-                lane.stop(until).await
+                route.stop(until).await
             } else {
-                lane.drain(Some(until)).await
+                route.drain(Some(until)).await
             }
         }
-        lanes_ended(&mut self.lanes).await;
+        lanes_ended(&mut self.routes).await;
         self.leave().await
     }
 
     /// How many events routes have not settled; one that two routes want counts twice.
     fn waiting(&self) -> u64 {
-        let lag = |entry: &RouterEntry| self.shared.queue.lag(entry.consumer).events;
-        self.lanes.values().map(|(entry, _)| lag(entry)).sum()
+        let routes = self.routes.values();
+        routes.map(|route| self.lag(&route.entry).events).sum()
     }
 
-    /// Lets the sources go, and reports.
+    /// What a route has not settled, replays included.
+    fn lag(&self, entry: &RouterEntry) -> Lag {
+        let lags = entry.consumers().map(|one| self.shared.queue.lag(one));
+        lags.fold(Lag::default(), |sum, lag| Lag {
+            events: sum.events + lag.events,
+            bytes: sum.bytes + lag.bytes,
+        })
+    }
+
+    /// Lets the sources go, closes the queue, and reports.
     async fn leave(mut self) -> Report {
         self.shared.stop.end();
         let left = async { while self.join_source().await.is_some() {} };
@@ -378,20 +475,30 @@ impl Supervisor {
                 source.task.abort();
             }
         }
-        self.report()
+        let queue_failure = self.close_queue().await;
+        self.report(queue_failure)
     }
 
-    fn report(self) -> Report {
-        let routes = self.lanes.values().map(|(entry, _)| entry);
+    /// Closes the queue, after everybody who uses it. Returns what went wrong.
+    async fn close_queue(&self) -> Option<CloseError> {
+        let closing = tokio::time::timeout(QUEUE_DEADLINE, self.shared.queue.close());
+        let problem = format!("it takes longer than {QUEUE_DEADLINE:?}");
+        let failure = closing.await.unwrap_or(Err(CloseError { problem })).err()?;
+        error!("{failure}");
+        Some(failure)
+    }
+
+    fn report(self, queue_failure: Option<CloseError>) -> Report {
+        let routes = self.routes.values().map(|route| &route.entry);
         let metrics = || routes.clone().map(|entry| &entry.metrics);
-        let lag = |entry: &RouterEntry| self.shared.queue.lag(entry.consumer);
         let behind = routes
             .clone()
-            .map(|entry| (Arc::clone(&entry.name), lag(entry)));
+            .map(|entry| (Arc::clone(&entry.name), self.lag(entry)));
         let sources = || self.names.iter().map(|name| self.telemetry.source(name));
         Report {
             undelivered: behind.filter(|(_, lag)| lag.events > 0).collect(),
             forwarded: metrics().map(|route| route.forwarded.get()).sum(),
+            replayed: metrics().map(|route| route.replayed.get()).sum(),
             dead_letters: metrics().map(|route| route.dead_letters.get()).sum(),
             dead_letters_lost: metrics().map(|route| route.dead_letters_lost.get()).sum(),
             dropped: metrics()
@@ -403,6 +510,7 @@ impl Supervisor {
             durable: self.shared.queue.durable(),
             failed_source: self.failed,
             failed_lane: self.alarm.is_cancelled(),
+            queue_failure,
         }
     }
 }
@@ -417,9 +525,35 @@ fn of_source(name: &str) -> String {
     format!("source {name}")
 }
 
-async fn lanes_ended(lanes: &mut BTreeMap<Arc<str>, (RouterEntry, LaneHandle)>) {
-    for (_, lane) in lanes.values_mut() {
-        lane.ended().await;
+impl Route {
+    /// Its lanes, that for replays first.
+    fn lanes(&self) -> impl Iterator<Item = &LaneHandle> {
+        self.replays.iter().chain([&self.live])
+    }
+
+    async fn drain(&self, until: Option<Instant>) {
+        for lane in self.lanes() {
+            lane.drain(until).await;
+        }
+    }
+
+    async fn stop(&self, until: Instant) {
+        for lane in self.lanes() {
+            lane.stop(until).await;
+        }
+    }
+
+    async fn ended(&mut self) {
+        if let Some(replays) = &mut self.replays {
+            replays.ended().await;
+        }
+        self.live.ended().await;
+    }
+}
+
+async fn lanes_ended(routes: &mut BTreeMap<Arc<str>, Route>) {
+    for route in routes.values_mut() {
+        route.ended().await;
     }
 }
 
@@ -432,6 +566,13 @@ fn watch_lag(shared: &Arc<Shared>, telemetry: &Arc<Telemetry>) {
         };
         let usage = shared.queue.usage();
         telemetry.set_queue(usage.events, usage.bytes);
+        let consumers = shared.queue.consumers();
+        let seen = consumers.iter().map(|one| {
+            // The queue counts what it lost where nobody worked for a route, and the rest is here.
+            let dropped = one.dropped + telemetry.dropped(&one.name);
+            (&*one.name, one.lag.events, dropped)
+        });
+        telemetry.set_consumers(seen);
         for entry in shared.router.entries() {
             let lag = shared.queue.lag(entry.consumer);
             entry.metrics.lag_events.set(lag.events as i64);

@@ -4,8 +4,9 @@
 //! source, reason), never from events. The encoder adds `_total` to counters itself.
 
 mod certificates;
+mod dead_letters;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,6 +31,8 @@ pub struct Telemetry {
     families: Families,
     routes: Mutex<HashMap<Arc<str>, Arc<RouteMetrics>>>,
     sources: Mutex<HashMap<Arc<str>, Arc<SourceMetrics>>>,
+    /// The consumers that the queue knew when it was last asked.
+    consumers: Mutex<BTreeSet<String>>,
     refreshers: Mutex<Vec<Refresh>>,
     certificates: Mutex<HashMap<String, CertificateReader>>,
 }
@@ -44,12 +47,14 @@ struct Families {
     masked: Counters,
     accepted: Counters,
     forwarded: Counters,
+    replayed: Counters,
     failed: Counters,
     dropped: Counters,
     resent: Counters,
     retries: Counters,
     dead_letters: Counters,
     dead_letters_lost: Counters,
+    read_failures: Counters,
     in_flight: Gauges,
     lag_events: Gauges,
     lag_bytes: Gauges,
@@ -60,6 +65,8 @@ struct Families {
     connect_failures: Counters,
     queue_events: Gauge,
     queue_bytes: Gauge,
+    consumer_lag: Gauges,
+    consumer_dropped: Counters,
     certificate_days: FloatGauges,
 }
 
@@ -85,6 +92,8 @@ pub struct RouteMetrics {
     pub accepted: Counter,
     /// Events whose arrival was confirmed.
     pub forwarded: Counter,
+    /// Replays whose arrival was confirmed.
+    pub replayed: Counter,
     /// Events that were dropped because the route was behind.
     pub dropped_oldest: Counter,
     /// Events that were dropped because the queue was full.
@@ -97,6 +106,8 @@ pub struct RouteMetrics {
     pub dead_letters: Counter,
     /// Events that would have, but there is no store: their bodies are lost.
     pub dead_letters_lost: Counter,
+    /// Attempts to read the queue for the route that failed.
+    pub read_failures: Counter,
     /// Events on connections, not confirmed.
     pub in_flight: Gauge,
     /// Events that the route has not settled.
@@ -143,12 +154,14 @@ impl Telemetry {
         let families = Families::default();
         families.register_sources(&mut registry);
         families.register_routes(&mut registry);
+        families.register_failures(&mut registry);
         families.register_connections(&mut registry);
         Arc::new(Telemetry {
             registry: Mutex::new(registry),
             families,
             routes: Mutex::default(),
             sources: Mutex::default(),
+            consumers: Mutex::default(),
             refreshers: Mutex::default(),
             certificates: Mutex::default(),
         })
@@ -172,6 +185,17 @@ impl Telemetry {
         Arc::clone(metrics)
     }
 
+    /// The events that a route of this name has lost at a bound since the process began, by
+    /// `drop-oldest` and `drop-newest`; what the queue lost by itself is not among them.
+    #[must_use]
+    pub fn dropped(&self, route: &str) -> u64 {
+        let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let dropped = |metrics: &Arc<RouteMetrics>| {
+            metrics.dropped_oldest.get() + metrics.dropped_newest.get()
+        };
+        routes.get(route).map_or(0, dropped)
+    }
+
     /// Adds what brings gauges up to date before they are read.
     pub fn before_reading(&self, refresh: impl Fn() + Send + Sync + 'static) {
         let mut refreshers = self
@@ -185,6 +209,32 @@ impl Telemetry {
     pub fn set_queue(&self, events: u64, bytes: u64) {
         self.families.queue_events.set(events as i64);
         self.families.queue_bytes.set(bytes as i64);
+    }
+
+    /// What each consumer that the queue knows has before it and has lost, removed routes and
+    /// replays included: its name, the events that it has not settled, and those that it lost.
+    pub fn set_consumers<'c>(&self, consumers: impl Iterator<Item = (&'c str, u64, u64)>) {
+        let (lags, drops) = (&self.families.consumer_lag, &self.families.consumer_dropped);
+        let mut known = self
+            .consumers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut gone = std::mem::take(&mut *known);
+        for (name, lag, dropped) in consumers {
+            let labels = label("route", name);
+            lags.get_or_create(&labels).set(lag as i64);
+            let counter = drops.get_or_create(&labels);
+            counter
+                .inner()
+                .store(dropped, std::sync::atomic::Ordering::Relaxed);
+            drop(counter);
+            gone.remove(name);
+            known.insert(name.to_owned());
+        }
+        for name in gone {
+            lags.remove(&label("route", &name));
+            drops.remove(&label("route", &name));
+        }
     }
 
     /// Everything in the text format of Prometheus.
@@ -254,6 +304,11 @@ impl Families {
         }
         let events = "Events in the queue";
         registry.register("queue_events", events, self.queue_events.clone());
+        let lag = "Events that a route or its replays have not settled, removed routes too";
+        registry.register("queue_lag_events", lag, self.consumer_lag.clone());
+        let dropped = "Events that a route has lost at a bound of the queue, removed routes too";
+        let family = self.consumer_dropped.clone();
+        registry.register("queue_events_dropped", dropped, family);
         let bytes = "Bytes that the events in the queue take";
         registry.register_with_unit("queue", bytes, Unit::Bytes, self.queue_bytes.clone());
     }
@@ -270,7 +325,11 @@ impl Families {
                 "Events whose arrival was confirmed",
                 &self.forwarded,
             ),
-            ("events_failed", "Events given up, by reason", &self.failed),
+            (
+                "events_replayed",
+                "Events sent again on request whose arrival was confirmed",
+                &self.replayed,
+            ),
             (
                 "events_dropped",
                 "Events dropped at a bound, by policy",
@@ -285,16 +344,6 @@ impl Families {
                 "retries",
                 "Events offered again after they failed",
                 &self.retries,
-            ),
-            (
-                "dead_letters",
-                "Events stored as dead letters",
-                &self.dead_letters,
-            ),
-            (
-                "dead_letters_lost",
-                "Dead letters without a store",
-                &self.dead_letters_lost,
             ),
         ];
         for (name, help, family) in counters {
@@ -325,6 +374,30 @@ impl Families {
         let oldest = "Age of the oldest event that the route has not settled";
         let family = self.oldest.clone();
         registry.register_with_unit("route_oldest_unsettled", oldest, Unit::Seconds, family);
+    }
+
+    fn register_failures(&self, registry: &mut Registry) {
+        let counters = [
+            ("events_failed", "Events given up, by reason", &self.failed),
+            (
+                "dead_letters",
+                "Events stored as dead letters",
+                &self.dead_letters,
+            ),
+            (
+                "dead_letters_lost",
+                "Dead letters without a store",
+                &self.dead_letters_lost,
+            ),
+            (
+                "queue_read_failures",
+                "Attempts to read the queue for a route that failed",
+                &self.read_failures,
+            ),
+        ];
+        for (name, help, family) in counters {
+            registry.register(name, help, family.clone());
+        }
     }
 
     fn register_connections(&self, registry: &mut Registry) {
@@ -389,12 +462,14 @@ impl RouteMetrics {
         RouteMetrics {
             accepted: of(&families.accepted),
             forwarded: of(&families.forwarded),
+            replayed: of(&families.replayed),
             dropped_oldest: dropped("drop-oldest"),
             dropped_newest: dropped("drop-newest"),
             resent: of(&families.resent),
             retries: of(&families.retries),
             dead_letters: of(&families.dead_letters),
             dead_letters_lost: of(&families.dead_letters_lost),
+            read_failures: of(&families.read_failures),
             in_flight: gauge(&families.in_flight),
             lag_events: gauge(&families.lag_events),
             lag_bytes: gauge(&families.lag_bytes),

@@ -13,6 +13,7 @@ use kete_queue::{Record, Sequence};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
+use super::deliveries::{Deliveries, Done, Outcome};
 use super::links::{LinkId, LinkState, Role};
 use super::recovery::Recovery;
 use super::refusals::Refusals;
@@ -25,6 +26,9 @@ use crate::{
 
 /// How long an additional connection may be idle before it is given back.
 const IDLE_BEFORE_RELEASE: Duration = Duration::from_secs(5);
+
+/// The most bytes that are read ahead while there is no connection.
+const UNCONNECTED_BYTES: u64 = 64 << 10;
 
 /// What the driver is to do.
 #[derive(Debug)]
@@ -53,6 +57,8 @@ pub(crate) struct Doomed {
     pub(crate) reason: FailureReason,
     pub(crate) detail: String,
     pub(crate) attempts: u32,
+    /// How often it was handed to a connection.
+    pub(crate) sent: u32,
 }
 
 /// What the core counts; the driver turns it into metrics.
@@ -68,9 +74,12 @@ pub(crate) struct Counts {
 pub(crate) struct CoreSettings {
     pub(crate) lane: LaneSettings,
     pub(crate) max_connections: usize,
+    /// Whether it has a connection only while it has something to send; else it keeps one always.
+    pub(crate) lazy: bool,
     pub(crate) max_attempts: u32,
     pub(crate) retry_wait: Duration,
     pub(crate) max_consecutive: u32,
+    pub(crate) deliveries: Deliveries,
 }
 
 /// The state of a lane.
@@ -83,6 +92,8 @@ pub(crate) struct Core {
     pub(super) refusals: Refusals,
     pub(super) actions: Vec<Action>,
     pub(super) counts: Counts,
+    /// Events that are done with and have a line in the log.
+    done: Vec<Done>,
     pub(super) reconnect: Backoff,
     pub(super) growth: Backoff,
     next_link: u64,
@@ -109,6 +120,7 @@ impl Core {
             refusals: Refusals::new(Backoff::new(lane.initial_delay, lane.max_delay)),
             actions: Vec::new(),
             counts: Counts::default(),
+            done: Vec::new(),
             reconnect: Backoff::new(lane.initial_delay, lane.max_delay),
             growth: Backoff::new(lane.initial_delay, lane.max_delay),
             next_link: 0,
@@ -239,7 +251,7 @@ impl Core {
             chosen.push(ordinal);
         }
         for ordinal in &chosen {
-            self.window.settle(*ordinal);
+            self.done(*ordinal, Outcome::Dropped);
         }
         chosen.len() as u64
     }
@@ -296,11 +308,16 @@ impl Core {
         links.chain(own.into_iter().flatten()).filter(ahead).min()
     }
 
-    /// How many more events, and how many bytes of them, may be read.
+    /// How many more events, and how many bytes of them, may be read. Without a connection that is
+    /// little: what waits anyway can wait in the queue, and many dead routes must not fill memory.
     pub(crate) fn room(&self) -> (usize, u64) {
         let lane = &self.settings.lane;
+        let most = match self.links.is_empty() {
+            true => lane.max_in_flight_bytes.min(UNCONNECTED_BYTES),
+            false => lane.max_in_flight_bytes,
+        };
         let events = lane.max_in_flight.saturating_sub(self.window.len());
-        let bytes = lane.max_in_flight_bytes.saturating_sub(self.window.bytes());
+        let bytes = most.saturating_sub(self.window.bytes());
         if self.window.len() == 0 {
             return (events.max(1), bytes.max(1));
         }
@@ -315,6 +332,11 @@ impl Core {
     /// What was settled since this was last asked.
     pub(crate) fn take_settled(&mut self) -> Vec<RangeInclusive<Sequence>> {
         self.window.take_settled()
+    }
+
+    /// What became of events that have a line in the log, since this was last asked.
+    pub(crate) fn take_done(&mut self) -> Vec<Done> {
+        std::mem::take(&mut self.done)
     }
 
     /// Settles records that the route does not want, or that are gone.
@@ -355,11 +377,26 @@ impl Core {
             return;
         }
         for ordinal in ordinals {
-            self.window.settle(*ordinal);
+            self.done(*ordinal, Outcome::Delivered);
         }
         self.counts.forwarded += ordinals.len() as u64;
         self.reconnect.reset();
         self.refusals.accepted();
+    }
+
+    /// Settles an event, and notes what became of it if that is asked for.
+    fn done(&mut self, ordinal: Ordinal, outcome: Outcome) {
+        if self.settings.deliveries.tells(outcome)
+            && let Some(item) = self.window.item(ordinal)
+        {
+            let (record, attempts) = (Arc::clone(&item.record), item.sent);
+            self.done.push(Done {
+                record,
+                outcome,
+                attempts,
+            });
+        }
+        self.window.settle(ordinal);
     }
 
     fn failed(&mut self, ordinal: Ordinal, failure: EventFailure, now: Instant) {
@@ -378,13 +415,14 @@ impl Core {
         let Some(item) = self.window.item(ordinal) else {
             return;
         };
-        let (record, attempts) = (Arc::clone(&item.record), item.attempts);
+        let (record, attempts, sent) = (Arc::clone(&item.record), item.attempts, item.sent);
         let doomed = Doomed {
             ordinal,
             record,
             reason,
             detail,
             attempts,
+            sent,
         };
         self.actions.push(Action::DeadLetter(doomed));
     }
@@ -419,15 +457,15 @@ impl Core {
 
     // === connections ===
 
-    /// Keeps one connection always, and opens another while events wait because all are full.
-    /// There is one attempt at a time.
+    /// Keeps one connection always, or while it is needed, and opens another while events wait
+    /// because all are full. There is one attempt at a time.
     fn connect_if_needed(&mut self, now: Instant) {
         if self.connecting || self.ending {
             return;
         }
         let due = |at: Option<Instant>| at.is_none_or(|at| at <= now);
         let needed = if self.links.is_empty() {
-            due(self.connect_at)
+            due(self.connect_at) && (!self.settings.lazy || self.has_something_to_send())
         } else {
             let room = self.links.len() < self.settings.max_connections;
             let only_retired = self.links.iter().all(|link| link.retiring);
@@ -451,13 +489,22 @@ impl Core {
         self.links.retain(|link| !done(link));
     }
 
-    /// Gives additional connections back when nothing has been on them for a while.
+    /// Whether there are events that are on no connection and have to be.
+    fn has_something_to_send(&self) -> bool {
+        let refused = !self.refusals.is_empty();
+        !self.window.waiting.is_empty() || !self.recovery.is_empty() || refused
+    }
+
+    /// Gives connections back when nothing has been on them for a while: the additional ones, or
+    /// all if none is kept.
     fn release_idle(&mut self, now: Instant) {
+        let kept = usize::from(!self.settings.lazy);
         let idle = |link: &LinkState| link.is_free() && link.is_idle();
-        let all_idle = self.links.len() > 1
-            && self.links.iter().all(idle)
-            && self.window.waiting.is_empty()
-            && self.recovery.is_empty();
+        let nothing_waits = match self.settings.lazy {
+            true => !self.has_something_to_send(),
+            false => self.window.waiting.is_empty() && self.recovery.is_empty(),
+        };
+        let all_idle = self.links.len() > kept && self.links.iter().all(idle) && nothing_waits;
         if !all_idle {
             self.idle_since = None;
             return;
@@ -467,7 +514,7 @@ impl Core {
             return;
         }
         self.idle_since = None;
-        for link in self.links.drain(1..) {
+        for link in self.links.drain(kept..) {
             self.actions.push(Action::Release(link.id));
         }
     }

@@ -9,15 +9,19 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, SelectAll};
 use futures_util::{FutureExt, StreamExt, stream};
 use kete_queue::{Queue, Sequence, Shed};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::backoff::Backoff;
 use super::core::{Action, Core, Doomed};
+use super::deliveries::{Deliveries, Done, Outcome};
 use super::handle::{Command, LaneParts};
 use super::links::LinkId;
+use super::reading::Reading;
 use super::reporting::Reporter;
+use super::role::LaneRole;
 use super::window::Ordinal;
 use crate::router::{RouterEntry, Table};
 use crate::{
@@ -27,6 +31,9 @@ use crate::{
 
 /// How many reports of connections are taken before the lane looks at everything else.
 const EVENTS_AT_ONCE: usize = 64;
+
+/// How long a lane for replays lets others append before it moves its cursor behind that.
+const PASS_BY_AFTER: Duration = Duration::from_secs(1);
 
 type Attempt = BoxFuture<'static, Result<Link, ConnectFailure>>;
 type Storing = BoxFuture<'static, (Ordinal, Result<(), DeadLetterError>)>;
@@ -45,6 +52,7 @@ pub(super) struct Lane {
     pub(super) shed: watch::Receiver<Shed>,
     /// The last request to drop events that was met.
     pub(super) shed_met: u64,
+    pub(super) reading: Reading,
     /// The next record to read.
     pub(super) next: Sequence,
     connections: HashMap<LinkId, Box<dyn Connection>>,
@@ -54,7 +62,36 @@ pub(super) struct Lane {
     storing: Option<Storing>,
     storing_backoff: Backoff,
     pub(super) reporter: Reporter,
+    in_flight: Share,
+    open: Share,
+    pub(super) role: LaneRole,
+    pub(super) deliveries: Deliveries,
     ending: Option<Ending>,
+}
+
+/// This lane's part of a gauge of its route, which goes with the lane.
+struct Share {
+    gauge: Gauge,
+    part: i64,
+}
+
+impl Share {
+    fn of(gauge: &Gauge) -> Share {
+        let gauge = gauge.clone();
+        Share { gauge, part: 0 }
+    }
+
+    fn set(&mut self, part: usize) {
+        let part = i64::try_from(part).unwrap_or(i64::MAX);
+        self.gauge.inc_by(part - self.part);
+        self.part = part;
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.gauge.dec_by(self.part);
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -71,18 +108,24 @@ impl Lane {
             destination,
             dead_letters,
             settings,
+            role,
         } = parts;
         let consumer = entry.consumer;
         let mut shed = queue.shed(consumer);
         // A request that an earlier lane of this route did not meet is for this one.
         shed.mark_changed();
         Lane {
+            deliveries: settings.deliveries,
             core: Core::new(settings),
             appended: queue.appended(),
             shed,
             shed_met: 0,
+            reading: Reading::new(),
             next: queue.cursor(consumer) + 1,
-            reporter: Reporter::new(Arc::clone(&entry.name), Arc::clone(&entry.metrics)),
+            reporter: Reporter::new(&entry, role.is_replay()),
+            in_flight: Share::of(&entry.metrics.in_flight),
+            open: Share::of(&entry.metrics.connections),
+            role,
             matchers: Table::of(entry.clone()),
             connections: HashMap::new(),
             reports: SelectAll::new(),
@@ -113,8 +156,11 @@ impl Lane {
 
     /// Waits until something happens, and tells the core.
     async fn wait(&mut self) {
-        let reads = self.core.room().0 > 0 && !self.stops();
+        let may_read = self.core.room().0 > 0 && !self.stops();
+        let again_at = self.reading.again_at().filter(|_| may_read);
+        let reads = may_read && again_at.is_none();
         let deadlines = [
+            again_at,
             self.core.deadline(),
             self.ending.and_then(|ending| ending.until),
         ];
@@ -122,7 +168,7 @@ impl Lane {
         let mut timer = deadline.map(|at| tokio::time::sleep_until(at).boxed());
         tokio::select! {
             command = self.inbox.recv() => self.obey(command),
-            _ = self.appended.changed(), if reads => {}
+            () = news(&mut self.appended, &self.role), if reads => {}
             Some((id, event)) = self.reports.next() => {
                 self.report(id, event);
                 self.take_more_reports();
@@ -183,7 +229,11 @@ impl Lane {
             && known
         {
             self.connections.remove(&id);
-            self.reporter.failed(&failure, self.lag().events, now);
+            // Where nothing is to be sent, an end before the release is no trouble.
+            let waiting = self.lag().events;
+            if waiting > 0 || !self.role.is_replay() {
+                self.reporter.failed(&failure, waiting, now);
+            }
         }
     }
 
@@ -234,6 +284,16 @@ impl Lane {
     fn say_dead(&self, doomed: &Doomed) {
         let metrics = &self.entry.metrics;
         metrics.count_failed(doomed.reason);
+        let outcome = Outcome::of(doomed.reason);
+        if self.deliveries.tells(outcome) {
+            let (record, attempts) = (Arc::clone(&doomed.record), doomed.sent);
+            let done = Done {
+                record,
+                outcome,
+                attempts,
+            };
+            done.say(&self.entry.name);
+        }
         let kept = self.dead_letters.is_kept();
         if kept {
             &metrics.dead_letters
@@ -333,18 +393,25 @@ impl Lane {
         if !settled.is_empty() {
             self.queue.settle(self.entry.consumer, &settled);
         }
+        for done in self.core.take_done() {
+            done.say(&self.entry.name);
+        }
     }
 
     fn count(&mut self, now: Instant) {
         let metrics = &self.entry.metrics;
         let counts = self.core.take_counts();
-        metrics.forwarded.inc_by(counts.forwarded);
         metrics.resent.inc_by(counts.resent);
         metrics.retries.inc_by(counts.retries);
-        metrics.in_flight.set(self.core.outstanding() as i64);
-        metrics.connections.set(self.connections.len() as i64);
-        let oldest = self.core.oldest_accepted_at().unwrap_or(0);
-        metrics.oldest_accepted_at.store(oldest, Ordering::Relaxed);
+        if self.role.is_replay() {
+            metrics.replayed.inc_by(counts.forwarded);
+        } else {
+            metrics.forwarded.inc_by(counts.forwarded);
+            let oldest = self.core.oldest_accepted_at().unwrap_or(0);
+            metrics.oldest_accepted_at.store(oldest, Ordering::Relaxed);
+        }
+        self.in_flight.set(self.core.outstanding());
+        self.open.set(self.connections.len());
         if counts.forwarded > 0 {
             self.reporter.works(now);
         }
@@ -361,7 +428,8 @@ impl Lane {
         let Some(ending) = self.ending else {
             return false;
         };
-        let left = if ending.drains {
+        // What cannot be read is not waited for.
+        let left = if ending.drains && !self.reading.is_damaged() {
             self.lag().events > 0
         } else {
             self.core.outstanding() > 0 || !self.doomed.is_empty()
@@ -369,10 +437,16 @@ impl Lane {
         !left || ending.until.is_some_and(|until| until <= Instant::now())
     }
 
-    async fn close(&mut self) {
+    async fn close(mut self) {
         self.attempt = None;
         for (_, connection) in self.connections.drain() {
             connection.close();
+        }
+        match self.role {
+            LaneRole::Replay { over, .. } => return drop(over),
+            // The replays of the route are asked to end whenever this lane is.
+            LaneRole::Live { alone: Some(alone) } => alone.cancelled().await,
+            LaneRole::Live { alone: None } => {}
         }
         if tokio::time::timeout(CLOSE_DEADLINE, self.destination.close())
             .await
@@ -385,6 +459,25 @@ impl Lane {
 
     pub(super) fn lag(&self) -> kete_queue::Lag {
         self.queue.lag(self.entry.consumer)
+    }
+}
+
+/// Waits until there may be something to read. A lane for replays is told of them; that others
+/// append it looks at now and then, so that its cursor does not stay behind.
+async fn news(appended: &mut watch::Receiver<Sequence>, role: &LaneRole) {
+    // The queue outlives its lanes, so that there is always a next change.
+    match role {
+        LaneRole::Live { .. } => drop(appended.changed().await),
+        LaneRole::Replay { wake, .. } => {
+            let passing_by = async {
+                let _open = appended.changed().await;
+                tokio::time::sleep(PASS_BY_AFTER).await;
+            };
+            tokio::select! {
+                () = wake.notified() => {}
+                () = passing_by => {}
+            }
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use tracing::error;
 
 use super::core::CoreSettings;
 use super::driver::Lane;
+use super::role::LaneRole;
 use crate::router::RouterEntry;
 use crate::{DeadLetters, Destination};
 
@@ -21,6 +22,7 @@ pub(crate) struct LaneParts {
     pub(crate) destination: Arc<dyn Destination>,
     pub(crate) dead_letters: Arc<DeadLetters>,
     pub(crate) settings: CoreSettings,
+    pub(crate) role: LaneRole,
 }
 
 /// A running lane. Dropping it aborts the task.

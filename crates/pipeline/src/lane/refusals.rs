@@ -54,6 +54,11 @@ impl Refusals {
         self.offering.is_some()
     }
 
+    /// Whether no refused event waits for its next try.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.resting.is_empty() && self.ready.is_empty() && self.offering.is_none()
+    }
+
     /// Something was accepted: the receiver is well.
     pub(crate) fn accepted(&mut self) {
         self.in_a_row = 0;

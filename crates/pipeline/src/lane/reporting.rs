@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use crate::router::RouterEntry;
 use crate::{ConnectFailure, ConnectFailureKind, RouteMetrics};
 
 /// How often a failure that goes on is spoken of.
@@ -15,6 +16,8 @@ const SUMMARY_EVERY: Duration = Duration::from_secs(60);
 /// The voice of one route.
 pub(crate) struct Reporter {
     route: Arc<str>,
+    /// Set where it speaks of replays.
+    replay: Option<bool>,
     metrics: Arc<RouteMetrics>,
     trouble: Option<Trouble>,
     /// Events that were dropped and not spoken of yet, and when they last were.
@@ -30,10 +33,11 @@ struct Trouble {
 }
 
 impl Reporter {
-    pub(crate) fn new(route: Arc<str>, metrics: Arc<RouteMetrics>) -> Reporter {
+    pub(crate) fn new(entry: &RouterEntry, replay: bool) -> Reporter {
         Reporter {
-            route,
-            metrics,
+            route: Arc::clone(&entry.name),
+            replay: replay.then_some(true),
+            metrics: Arc::clone(&entry.metrics),
             trouble: None,
             dropped: 0,
             said_dropped: None,
@@ -43,13 +47,16 @@ impl Reporter {
     /// A connection is open.
     pub(crate) fn connected(&mut self, peer: &str, now: Instant) {
         self.metrics.connects.inc();
-        let route = &*self.route;
+        let (route, replay) = (&*self.route, self.replay);
         match &self.trouble {
-            None => info!(route, peer, "connected"),
+            None => info!(route, replay, peer, "connected"),
             // Whether it is over, only a confirmation can say.
             Some(trouble) => {
                 let (failures, for_seconds) = (trouble.failures, (now - trouble.since).as_secs());
-                debug!(route, peer, failures, for_seconds, "connected again");
+                debug!(
+                    route,
+                    replay, peer, failures, for_seconds, "connected again"
+                );
             }
         }
     }
@@ -58,18 +65,20 @@ impl Reporter {
     pub(crate) fn works(&mut self, now: Instant) {
         if let Some(trouble) = self.trouble.take() {
             let (failures, for_seconds) = (trouble.failures, (now - trouble.since).as_secs());
-            info!(route = &*self.route, failures, for_seconds, "works again");
+            let (route, replay) = (&*self.route, self.replay);
+            info!(route, replay, failures, for_seconds, "works again");
         }
     }
 
     /// A connection was lost, or could not be opened.
     pub(crate) fn failed(&mut self, failure: &ConnectFailure, lag: u64, now: Instant) {
         self.metrics.count_connect_failure(failure.kind);
-        let route = &*self.route;
+        let (route, replay) = (&*self.route, self.replay);
         let (kind, error) = (failure.kind.as_str(), &failure.message);
         let Some(trouble) = &mut self.trouble else {
             warn!(
                 route,
+                replay,
                 kind,
                 error,
                 waiting = lag,
@@ -91,6 +100,7 @@ impl Reporter {
             let (failures, for_seconds) = (trouble.failures, (now - trouble.since).as_secs());
             warn!(
                 route,
+                replay,
                 kind,
                 error,
                 failures,
@@ -99,7 +109,7 @@ impl Reporter {
                 "still no delivery"
             );
         } else {
-            debug!(route, kind, error, "still no delivery");
+            debug!(route, replay, kind, error, "still no delivery");
         }
     }
 

@@ -1,6 +1,8 @@
 //! How waiting events get onto connections: in order, as far as there is room, and of one key
 //! only where its unconfirmed events are.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use super::core::{Action, Core};
@@ -143,12 +145,15 @@ impl Core {
         let ticket = link.carry(ordinal, now);
         let id = link.id;
         self.window.move_to(ordinal, Place::On(id));
-        if let Some(item) = self.window.item(ordinal) {
+        if let Some(item) = self.window.item_mut(ordinal) {
+            item.sent = item.sent.saturating_add(1);
             batches.add(
                 id,
                 Outgoing {
                     ticket,
                     prepared: item.prepared.clone(),
+                    record: Arc::clone(&item.record),
+                    attempt: item.sent,
                 },
             );
         }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use kete_config::{AnyKey, Key, KeyTable, Scope, Setting, Size, setting_words};
-use kete_queue::{ConsumerLimits, WhenLagging};
+use kete_queue::{ConsumerLimits, StartFrom, WhenLagging};
 
 /// Which events keep their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,8 +110,40 @@ static MAX_LAG_BYTES: Key<Size> = Key::optional(
     "The most bytes that this route may be behind. Default: kete.queue.max-bytes.",
 );
 
+static START_FROM: Key<RouteStartFrom> = Key::with_default(
+    "queue.start-from",
+    "now",
+    "Where the route starts when the queue on disk does not know it yet: behind everything that is \
+     stored (now), or at the oldest event that is stored (earliest).",
+);
+
 /// The keys of a route about its place in the queue, below `kete.routes.<route>.`.
-pub static QUEUE_ROUTE_KEYS: KeyTable = &[&WHEN_FULL, &MAX_LAG_BYTES];
+pub static QUEUE_ROUTE_KEYS: KeyTable = &[&WHEN_FULL, &MAX_LAG_BYTES, &START_FROM];
+
+/// `now` or `earliest`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct RouteStartFrom(StartFrom);
+
+impl Setting for RouteStartFrom {
+    const EXPECTED: &'static str = "now or earliest";
+
+    fn parse(text: &str) -> Result<RouteStartFrom, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "now" => Ok(RouteStartFrom(StartFrom::Now)),
+            "earliest" => Ok(RouteStartFrom(StartFrom::Earliest)),
+            _ => Err("it is neither".to_owned()),
+        }
+    }
+}
+
+/// A route's place in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConsumerSettings {
+    /// How far it may be behind, and what happens then.
+    pub limits: ConsumerLimits,
+    /// Where it starts if the queue does not know it yet.
+    pub start_from: StartFrom,
+}
 
 /// How a lane works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,15 +226,19 @@ impl LaneSettings {
 }
 
 /// Reads [`QUEUE_ROUTE_KEYS`] from the section of a route.
-pub fn read_consumer_limits(scope: &Scope<'_>, queue_max_bytes: u64) -> Option<ConsumerLimits> {
+pub fn read_consumer(scope: &Scope<'_>, queue_max_bytes: u64) -> Option<ConsumerSettings> {
     let when_full = scope.read(&WHEN_FULL);
+    let start_from = scope.read(&START_FROM);
     let max_lag_bytes = match scope.read(&MAX_LAG_BYTES) {
         Some(size) => size.0,
         None if scope.is_set(MAX_LAG_BYTES.name()) => return None,
         None => queue_max_bytes,
     };
-    Some(ConsumerLimits {
-        max_lag_bytes,
-        when_full: when_full?.0,
+    Some(ConsumerSettings {
+        limits: ConsumerLimits {
+            max_lag_bytes,
+            when_full: when_full?.0,
+        },
+        start_from: start_from?.0,
     })
 }

@@ -37,6 +37,8 @@ struct World {
     /// The first arrival of each event, in order.
     arrived: Vec<u64>,
     dead: BTreeSet<u64>,
+    /// How often each event was handed to a connection.
+    sent: HashMap<u64, u32>,
 }
 
 impl World {
@@ -54,6 +56,7 @@ impl World {
             acks,
             arrived: Vec::new(),
             dead: BTreeSet::new(),
+            sent: HashMap::new(),
         }
     }
 
@@ -84,6 +87,11 @@ impl World {
                     self.connecting = true;
                 }
                 Action::Send(id, batch) => {
+                    for sent in &batch {
+                        let times = self.sent.entry(number(sent)).or_default();
+                        *times += 1;
+                        assert_eq!(sent.attempt, *times, "an attempt is counted wrongly");
+                    }
                     let inbox = self.inboxes.get_mut(&id).unwrap();
                     inbox.extend(
                         batch
@@ -251,7 +259,10 @@ impl World {
         );
     }
 
-    fn check_end(&self) {
+    fn check_end(&mut self) {
+        if self.core.settings.lazy {
+            self.is_left_alone();
+        }
         let arrived: BTreeSet<u64> = self.arrived.iter().copied().collect();
         let all: BTreeSet<u64> = (1..self.next).collect();
         let bad: BTreeSet<u64> = self.poison.union(&self.unwanted).copied().collect();
@@ -266,6 +277,20 @@ impl World {
             let before = last.insert(self.key_of[event], *event);
             assert!(before < Some(*event), "{before:?} before {event}");
         }
+    }
+
+    /// With nothing to send, a lazy core gives every connection back and opens no other.
+    fn is_left_alone(&mut self) {
+        for _ in 0..3 {
+            self.connect(true);
+            self.now += Duration::from_secs(60);
+            self.step();
+        }
+        assert!(
+            self.inboxes.is_empty() && !self.connecting,
+            "{:?}",
+            self.core
+        );
     }
 
     fn random_step(&mut self, step: (u8, u8)) {
@@ -304,8 +329,9 @@ proptest! {
         steps in steps(),
         poison in prop::collection::btree_set(1_u64..200, 0..4),
         max_connections in 1_usize..4,
+        lazy in any::<bool>(),
     ) {
-        let settings = CoreSettings { max_connections, ..core_settings() };
+        let settings = CoreSettings { max_connections, lazy, ..core_settings() };
         let mut world = World::new(settings, false);
         world.poison = poison;
         for step in steps {
@@ -320,8 +346,9 @@ proptest! {
         steps in steps(),
         unwanted in prop::collection::btree_set(1_u64..200, 0..6),
         max_connections in 1_usize..4,
+        lazy in any::<bool>(),
     ) {
-        let mut settings = CoreSettings { max_connections, ..core_settings() };
+        let mut settings = CoreSettings { max_connections, lazy, ..core_settings() };
         settings.lane.one_per_key = true;
         let mut world = World::new(settings, true);
         world.unwanted = unwanted;

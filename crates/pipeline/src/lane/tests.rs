@@ -9,6 +9,7 @@ use kete_queue::{Header, Record, Target};
 use tokio::time::Instant;
 
 use super::core::{Action, Core, CoreSettings};
+use super::deliveries::Deliveries;
 use super::links::LinkId;
 use super::settings::{LaneSettings, Ordering};
 use crate::{
@@ -30,9 +31,11 @@ pub(super) fn core_settings() -> CoreSettings {
             one_per_key: false,
         },
         max_connections: 4,
+        lazy: false,
         max_attempts: 3,
         retry_wait: SECOND / 2,
         max_consecutive: 100,
+        deliveries: Deliveries::Off,
     }
 }
 
@@ -681,4 +684,54 @@ fn one_event_that_ends_connections_does_not_stop_its_route_for_good() {
         bench.core.take_counts().forwarded >= 1,
         "the good one was delivered"
     );
+}
+
+fn lazy() -> Bench {
+    Bench::new(CoreSettings {
+        lazy: true,
+        max_connections: 1,
+        ..core_settings()
+    })
+}
+
+#[test]
+fn a_lazy_lane_connects_for_events_only_and_gives_the_connection_back() {
+    let mut bench = lazy();
+    bench.run();
+    bench.pass(60 * SECOND);
+    assert_eq!(bench.attempts, 0);
+    bench.read(&["a"]);
+    let id = bench.sent[0].0;
+    bench.confirm(id, 1);
+    bench.pass(4 * SECOND);
+    assert_eq!(bench.ended, [] as [&str; 0]);
+    bench.pass(2 * SECOND);
+    assert_eq!((bench.attempts, &*bench.ended), (1, &["released"][..]));
+    bench.read(&["a"]);
+    assert_eq!((bench.attempts, bench.sent.len()), (2, 2));
+}
+
+#[test]
+fn a_lazy_lane_that_loses_an_idle_connection_waits_for_the_next_event() {
+    let mut bench = lazy();
+    bench.read(&["a"]);
+    let id = bench.sent[0].0;
+    bench.confirm(id, 1);
+    bench.lose(id, ConnectFailureKind::Ended);
+    bench.pass(60 * SECOND);
+    assert_eq!(bench.attempts, 1);
+    bench.read(&["a"]);
+    assert_eq!(bench.attempts, 2);
+}
+
+#[test]
+fn a_lazy_lane_comes_back_for_an_event_that_was_refused() {
+    let mut bench = lazy();
+    bench.core.settings.retry_wait = 60 * SECOND;
+    bench.read(&["a"]);
+    let id = bench.sent[0].0;
+    bench.refuse(id, 1);
+    bench.lose(id, ConnectFailureKind::Ended);
+    bench.pass(61 * SECOND);
+    assert_eq!((bench.attempts, bench.sent.len()), (2, 2));
 }

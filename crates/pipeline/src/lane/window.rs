@@ -43,6 +43,8 @@ pub(crate) struct Item {
     pub(crate) place: Place,
     /// How often it failed in a way that counts.
     pub(crate) attempts: u32,
+    /// How often it was put on a connection.
+    pub(crate) sent: u32,
 }
 
 /// What the window knows of the events of one key.
@@ -142,6 +144,7 @@ impl Window {
             cost,
             place,
             attempts: 0,
+            sent: 0,
         });
         self.waiting.push_back(ordinal);
         ordinal

@@ -1,18 +1,29 @@
 //! The whole machine between sources and destinations, with both in memory. Time is paused: it
 //! passes when nothing else can happen.
 
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+mod durable;
+mod remembering;
 mod support;
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+mod words;
+
+mod deliveries;
+mod kept;
+mod replays;
+mod trouble;
 
 use std::future::pending;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kete_pipeline::{DeadLetters, IntakeError, LaneSpec};
+use kete_pipeline::{IntakeError, LaneSpec};
 use kete_queue::{ConsumerLimits, Limits, WhenLagging};
 use kete_routes::{MatchSet, RouteRules};
 use support::{
-    Lines, ROOMY, Shelf, batch, hand, lane, login, machine, machine_with, source, submit,
+    Lines, ROOMY, Shelf, batch, dead_letters, hand, lane, login, machine, machine_with, source,
+    submit,
 };
 use tokio::time::Instant;
 
@@ -318,7 +329,7 @@ async fn a_dead_letter_is_on_the_disk_before_its_event_is_settled() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("dead.ndjson");
     std::fs::write(&path, "{\"half\":").unwrap();
-    let mut machine = machine_with(ROOMY, DeadLetters::open(&path, 1 << 20).unwrap());
+    let mut machine = machine_with(ROOMY, dead_letters(&path, 1 << 20));
     let shelf = Shelf {
         unsendable: Some("bad-one"),
         ..Shelf::default()
@@ -359,7 +370,7 @@ async fn a_dead_letter_is_on_the_disk_before_its_event_is_settled() {
 #[tokio::test(start_paused = true)]
 async fn when_the_store_is_full_the_route_waits() {
     let folder = tempfile::tempdir().unwrap();
-    let store = DeadLetters::open(&folder.path().join("dead.ndjson"), 10).unwrap();
+    let store = dead_letters(&folder.path().join("dead.ndjson"), 10);
     let mut machine = machine_with(ROOMY, store);
     let shelf = Shelf {
         unsendable: Some("bad-one"),
@@ -699,5 +710,11 @@ async fn a_sender_is_not_refused_while_the_route_behind_drops_its_oldest() {
         .await;
     machine
         .metric(r#"kete_events_dropped_total{route="dead",policy="drop-oldest"} 70"#)
+        .await;
+    machine
+        .metric(r#"kete_queue_events_dropped_total{route="dead"} 70"#)
+        .await;
+    machine
+        .metric(r#"kete_queue_events_dropped_total{route="well"} 0"#)
         .await;
 }

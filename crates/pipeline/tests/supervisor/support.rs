@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -14,14 +15,15 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use kete_event::Event;
+use kete_pipeline::dead_letters::Place;
 use kete_pipeline::lane::{LaneSettings, Ordering as LaneOrdering};
 use kete_pipeline::{
     Certificate, CertificateReader, ConnectFailure, ConnectFailureKind, Connection,
-    ConnectionEvent, DeadLetters, Destination, EventFailure, FailureReason, Intake, IntakeError,
-    LaneSpec, Link, Outgoing, Prepared, Receipt, Record, Source, SourceError, SourceSpec, Stop,
-    Supervisor, Telemetry,
+    ConnectionEvent, DeadLetterSettings, DeadLetters, Destination, EventFailure, FailureReason,
+    Intake, IntakeError, LaneSpec, Link, Outgoing, Prepared, Receipt, Record, Source, SourceError,
+    SourceSpec, Stop, Supervisor, Telemetry,
 };
-use kete_queue::{ConsumerLimits, Limits, Memory, Queue, WhenFull, WhenLagging};
+use kete_queue::{ConsumerLimits, Limits, Memory, Queue, StartFrom, WhenFull, WhenLagging};
 use kete_routes::{MatchSet, Retry, RouteRules};
 use tokio::sync::{mpsc, oneshot};
 
@@ -35,12 +37,20 @@ pub(crate) const ROOMY: Limits = Limits {
 #[derive(Clone, Default)]
 pub(crate) struct Shelf {
     pub(crate) arrived: Arc<Mutex<Vec<Bytes>>>,
+    /// The ids of the replays among it.
+    pub(crate) replayed: Arc<Mutex<Vec<String>>>,
+    /// It takes replays and says nothing.
+    pub(crate) ignores_replays: Arc<AtomicBool>,
+    /// How often it was closed.
+    pub(crate) closes: Arc<AtomicUsize>,
     pub(crate) down: Arc<AtomicBool>,
     pub(crate) connects: Arc<AtomicUsize>,
     /// It takes events and says nothing.
     pub(crate) silent: Arc<AtomicBool>,
     /// Bodies that contain this cannot be sent.
     pub(crate) unsendable: Option<&'static str>,
+    /// Bodies that contain this are refused.
+    pub(crate) refused: Option<&'static str>,
     /// How many days each of its certificates is still valid.
     pub(crate) certificates: Vec<u32>,
 }
@@ -57,6 +67,14 @@ impl Shelf {
             event["id"].as_str().unwrap().to_owned()
         };
         self.bodies().iter().map(id).collect()
+    }
+
+    pub(crate) fn replayed(&self) -> Vec<String> {
+        self.replayed.lock().unwrap().clone()
+    }
+
+    pub(crate) fn set_silent(&self, silent: bool) {
+        self.silent.store(silent, Ordering::SeqCst);
     }
 
     pub(crate) fn set_down(&self, down: bool) {
@@ -115,6 +133,7 @@ impl Destination for Shelf {
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
+        self.closes.fetch_add(1, Ordering::SeqCst);
         std::future::ready(()).boxed()
     }
 
@@ -147,10 +166,27 @@ impl Connection for ShelfConnection {
                 .unwrap();
             return;
         }
-        if self.shelf.silent.load(Ordering::SeqCst) {
+        let is_replay = batch[0].record.is_replay();
+        let ignored = is_replay && self.shelf.ignores_replays.load(Ordering::SeqCst);
+        if self.shelf.silent.load(Ordering::SeqCst) || ignored {
             return;
         }
         let through = batch.last().unwrap().ticket;
+        let (refused, batch): (Vec<_>, Vec<_>) = batch.into_iter().partition(|outgoing| {
+            let text = String::from_utf8_lossy(&outgoing.prepared.payload);
+            self.shelf.refused.is_some_and(|word| text.contains(word))
+        });
+        for Outgoing { ticket, .. } in refused {
+            let detail = "refused".to_owned();
+            let failure = EventFailure::Refused { detail };
+            let failed = ConnectionEvent::Failed { ticket, failure };
+            self.events.try_send(failed).unwrap();
+        }
+        if is_replay {
+            let id = |outgoing: &Outgoing| outgoing.record.header.event_id.to_string();
+            let ids = batch.iter().map(id);
+            self.shelf.replayed.lock().unwrap().extend(ids);
+        }
         let bodies = batch.into_iter().map(|outgoing| outgoing.prepared.payload);
         self.shelf.arrived.lock().unwrap().extend(bodies);
         self.events
@@ -263,6 +299,7 @@ pub(crate) fn lane(name: &str, destination: Shelf) -> LaneSpec {
             one_per_key: false,
         },
         limits: limits(),
+        start_from: StartFrom::Now,
         destination: Arc::new(destination),
     }
 }
@@ -287,8 +324,21 @@ pub(crate) fn machine(limits: Limits) -> Machine {
     machine_with(limits, DeadLetters::none())
 }
 
+/// A store in this file.
+pub(crate) fn dead_letters(path: &Path, max_bytes: u64) -> DeadLetters {
+    let settings = DeadLetterSettings {
+        place: Place::File(path.to_owned()),
+        max_bytes,
+        max_age: None,
+    };
+    DeadLetters::open(&settings).unwrap()
+}
+
 pub(crate) fn machine_with(limits: Limits, dead_letters: DeadLetters) -> Machine {
-    let queue: Arc<dyn Queue> = Arc::new(Memory::new(limits));
+    machine_on(Arc::new(Memory::new(limits)), dead_letters)
+}
+
+pub(crate) fn machine_on(queue: Arc<dyn Queue>, dead_letters: DeadLetters) -> Machine {
     let telemetry = Telemetry::new();
     let letters = Arc::new(dead_letters);
     let supervisor = Supervisor::new(Arc::clone(&queue), letters, 100, Arc::clone(&telemetry));
