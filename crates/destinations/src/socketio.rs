@@ -8,6 +8,7 @@
 mod barrier;
 mod confirmation;
 mod connection;
+mod event_id;
 mod failure;
 mod identity;
 mod maintenance;
@@ -85,6 +86,7 @@ impl DestinationPlan for Plan {
             peer: target::peer(&settings.options).into(),
             confirm: settings.confirm,
             error_pointer: settings.error_pointer,
+            event_id: settings.event_id,
             barrier: BarrierMemory::new(settings.barrier),
             up: AtomicBool::new(false),
         };

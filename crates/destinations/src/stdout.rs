@@ -18,13 +18,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, select_all};
 use kete_event::Metadata;
 use kete_pipeline::{
     CLOSE_DEADLINE, ConnectFailure, ConnectFailureKind, Connection, ConnectionEvent, Destination,
     DestinationKind, DestinationPlan, DestinationSection, EventFailure, LaneSettings, Link,
     Outgoing, Prepared, Record,
 };
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tracing::warn;
@@ -42,6 +43,9 @@ pub(crate) const KIND: DestinationKind = DestinationKind {
 
 /// How many reports may wait for the lane before the thread waits too.
 const REPORTS: usize = 64;
+
+/// How many threads may write: one for live events, one for replays.
+const THREADS: usize = 2;
 
 const PEER: &str = "standard output";
 
@@ -107,12 +111,15 @@ fn to_standard_output(lines: &[u8]) -> io::Result<()> {
     written
 }
 
+/// A thread, and what tells that it has ended.
+type Thread = (JoinHandle<()>, oneshot::Receiver<()>);
+
 struct Stdout {
     output: Output,
     /// The reader has gone.
     over: Arc<AtomicBool>,
-    /// The thread of the last connection, and what tells that it has ended.
-    writer: Mutex<Option<(JoinHandle<()>, oneshot::Receiver<()>)>>,
+    /// The threads of connections; held while one is waited for.
+    writers: tokio::sync::Mutex<Vec<Thread>>,
 }
 
 impl Stdout {
@@ -120,7 +127,7 @@ impl Stdout {
         Stdout {
             output,
             over: Arc::default(),
-            writer: Mutex::default(),
+            writers: tokio::sync::Mutex::default(),
         }
     }
 
@@ -128,7 +135,8 @@ impl Stdout {
         if self.over.load(Ordering::Relaxed) {
             return Err(nobody_reads(ConnectFailureKind::Unreachable));
         }
-        if !self.last_has_ended().await {
+        let mut writers = self.writers.lock().await;
+        if !Stdout::fewer_than(THREADS, &mut writers).await {
             let message = format!("{PEER}: the last lines are still being written; read them");
             return Err(ConnectFailure {
                 kind: ConnectFailureKind::Timeout,
@@ -149,7 +157,7 @@ impl Stdout {
             .name("kete-stdout".to_owned())
             .spawn(move || writer.run())
             .map_err(|error| failure(format!("no thread can be started: {error}")))?;
-        *lock(&self.writer) = Some((thread, end));
+        writers.push((thread, end));
         Ok(Link {
             connection: Box::new(Lines { work }),
             events,
@@ -157,28 +165,37 @@ impl Stdout {
         })
     }
 
-    /// Waits for the thread of the last connection, so that there is never more than one. False if
-    /// it hangs in a write; then it is kept.
-    async fn last_has_ended(&self) -> bool {
-        let Some((thread, mut end)) = lock(&self.writer).take() else {
-            return true;
-        };
-        // The thread drops the other end when it ends; nothing is ever sent.
-        if timeout(CLOSE_DEADLINE, &mut end).await.is_err() {
-            *lock(&self.writer) = Some((thread, end));
-            return false;
+    /// Waits for threads of earlier connections until there are fewer than so many. False if they
+    /// hang in a write. Dropping the future loses none.
+    async fn fewer_than(most: usize, writers: &mut Vec<Thread>) -> bool {
+        loop {
+            // A thread drops the other end when it ends; nothing is ever sent.
+            let ended = |thread: &mut Thread| thread.1.try_recv() == Err(TryRecvError::Closed);
+            for (thread, _) in writers.extract_if(.., ended) {
+                join(thread);
+            }
+            if writers.len() < most {
+                return true;
+            }
+            let one_has_ended = select_all(writers.iter_mut().map(|(_, end)| end));
+            if timeout(CLOSE_DEADLINE, one_has_ended).await.is_err() {
+                return false;
+            }
         }
-        if thread.join().is_err() {
-            warn!("the thread for standard output has failed");
-        }
-        true
     }
 
     async fn shut(&self) {
-        if !self.last_has_ended().await {
+        let mut writers = self.writers.lock().await;
+        if !Stdout::fewer_than(1, &mut writers).await {
             // There is no way to stop it; it ends with the process.
             warn!("standard output is not read, its last lines may be missing");
         }
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        warn!("a thread for standard output has failed");
     }
 }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use kete_config::{Diagnostics, Loader, Scope};
 use kete_event::{Event, Metadata};
-use kete_pipeline::{DestinationPlan, DestinationSection, LaneSettings};
+use kete_pipeline::{
+    DestinationPlan, DestinationSection, Header, LaneSettings, Outgoing, Prepared, Record, Target,
+};
 use kete_routes::{Serializer, serializer};
 
 use crate::check_destination;
@@ -52,4 +54,30 @@ pub(crate) const LOGIN: &str = concat!(
 
 pub(crate) fn metadata() -> Metadata {
     Event::parse(LOGIN.as_bytes()).unwrap().metadata()
+}
+
+/// The first event on a connection, as a lane hands it over for the first time.
+pub(crate) fn outgoing(payload: &str, id: &str, target: Target) -> Outgoing {
+    let record = Record {
+        sequence: 1,
+        header: Header {
+            event_id: id.into(),
+            id_derived: false,
+            source: "test".into(),
+            accepted_at: 0,
+            metadata: metadata(),
+            ordering_key: "u".into(),
+            target,
+        },
+        body: payload.to_owned().into(),
+    };
+    Outgoing {
+        ticket: 1,
+        prepared: Prepared {
+            subject: "e".into(),
+            payload: record.body.clone(),
+        },
+        record: Arc::new(record),
+        attempt: 1,
+    }
 }

@@ -29,8 +29,9 @@ pub(crate) const REPLY_LIMIT: usize = 1024;
 pub struct Emit {
     /// The name of the event.
     pub name: EventName,
-    /// JSON text (UTF-8) of the one argument, sent as it is; empty for an event without arguments.
-    /// It is not looked at: a server closes the connection over text that is not JSON.
+    /// JSON text (UTF-8) of the argument, sent as it is; empty for an event without arguments.
+    /// Commas between texts make several arguments of it. It is not looked at: a server closes the
+    /// connection over text that is not JSON.
     pub payload: Bytes,
     /// Asks the server for an acknowledgement under this id. It has to be smaller than
     /// [`Emit::ACK_LIMIT`] and not be in use already.

@@ -26,9 +26,10 @@ use tokio::time::{Instant, timeout};
 
 use super::barrier::{BarrierMemory, FIRST_FREE_NUMBER};
 use super::confirmation::{Confirmation, EVERY, Question};
+use super::event_id;
 use super::failure;
 use super::names::Names;
-use super::settings::{Confirm, ErrorPointer};
+use super::settings::{Confirm, ErrorPointer, EventId};
 
 pub(crate) use listening::attend;
 
@@ -45,6 +46,7 @@ pub(crate) struct Context {
     pub(crate) peer: Arc<str>,
     pub(crate) confirm: Confirm,
     pub(crate) error_pointer: Option<ErrorPointer>,
+    pub(crate) event_id: EventId,
     pub(crate) barrier: BarrierMemory,
     /// Whether the server was there when a connection was last needed or lost.
     pub(crate) up: AtomicBool,
@@ -248,21 +250,19 @@ impl Line {
     }
 
     fn emit(&self, state: &mut State, outgoing: Outgoing) -> Result<Emit, EventFailure> {
-        let prepared = outgoing.prepared;
-        let name =
-            state
-                .names
-                .encode(&prepared.subject)
-                .map_err(|error| EventFailure::Permanent {
-                    reason: FailureReason::EventName,
-                    detail: error.to_string(),
-                })?;
+        let name = state
+            .names
+            .encode(&outgoing.prepared.subject)
+            .map_err(|error| EventFailure::Permanent {
+                reason: FailureReason::EventName,
+                detail: error.to_string(),
+            })?;
         let ack = state.confirmation.next_ack();
-        let emit = Emit {
-            name,
-            payload: prepared.payload,
-            ack,
+        let payload = match self.context.event_id {
+            EventId::Off => outgoing.prepared.payload,
+            EventId::Argument => event_id::with_argument(&outgoing),
         };
+        let emit = Emit { name, payload, ack };
         self.sender.fits(&emit).map_err(failure::too_large)?;
         Ok(emit)
     }

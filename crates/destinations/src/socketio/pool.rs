@@ -4,6 +4,9 @@
 //! an idle connection may be used again. A connection known to be dead never is. With
 //! `pool.test-on-borrow` an idle one has to answer first; if one stays silent, the other idle ones
 //! of the same attempt are not asked at all, so that an attempt waits for silence once only.
+//!
+//! Replays have a connection of their own while there are any, beyond `pool.max-total`: the live
+//! events may have all others, and the two must not starve each other.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -44,6 +47,8 @@ pub(crate) struct Dialler {
     pub(crate) context: Arc<Context>,
     pub(crate) identity: Arc<Identity>,
     test_on_borrow: bool,
+    /// The most connections that stay open; only replays take one more.
+    max_total: usize,
     /// All connections that are not quite gone.
     lines: Mutex<Vec<Weak<Line>>>,
     /// An idle connection was silent when it was asked, during the current attempt.
@@ -64,6 +69,7 @@ pub(crate) fn build(
         context,
         identity: Arc::new(identity),
         test_on_borrow: settings.test_on_borrow,
+        max_total: settings.max_total,
         lines: Mutex::default(),
         doubt: AtomicBool::new(false),
         tasks: tasks.clone(),
@@ -75,7 +81,7 @@ pub(crate) fn build(
         QueueMode::Fifo
     };
     let builder = Pool::builder(dialler)
-        .max_size(settings.max_total)
+        .max_size(settings.max_total + 1)
         .queue_mode(order);
     builder
         .runtime(Runtime::Tokio1)
@@ -108,10 +114,11 @@ impl Dialler {
         self.count(Line::is_alive)
     }
 
-    /// How many connections are in the pool.
-    fn unused(&self) -> usize {
-        let now = tokio::time::Instant::now();
-        self.count(|line| line.is_alive() && line.unused_for(now).is_some())
+    /// Whether there is room in the pool for a connection that was just given back.
+    fn keeps(&self, max_idle: usize) -> bool {
+        let now = Instant::now();
+        let unused = self.count(|line| line.is_alive() && line.unused_for(now).is_some());
+        unused <= max_idle && self.open() <= self.max_total
     }
 
     fn count(&self, which: impl Fn(&Line) -> bool) -> usize {
@@ -223,7 +230,7 @@ impl Connection for Lent {
     fn release(mut self: Box<Self>) {
         let Some(wire) = self.wire.take() else { return };
         let reusable = wire.0.take_back();
-        let room = Object::pool(&wire).is_some_and(|pool| pool.manager().unused() <= self.max_idle);
+        let room = Object::pool(&wire).is_some_and(|pool| pool.manager().keeps(self.max_idle));
         if !reusable || !room {
             drop(Object::take(wire));
         }

@@ -26,7 +26,8 @@ pub(crate) static MAX_IDLE: Key<NonZeroU32> = Key::with_default(
 pub(crate) static MAX_TOTAL: Key<NonZeroU32> = Key::with_default(
     "pool.max-total",
     "20",
-    "the most connections of the route; with ordering=total it is always one",
+    "the most connections of the route; with ordering=total it is always one. While events are \
+     sent again on request, there is one more for them",
 );
 pub(crate) static LIFO: Key<bool> = Key::with_default(
     "pool.lifo",

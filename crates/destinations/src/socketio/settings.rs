@@ -92,6 +92,12 @@ static MAX_PAYLOAD: Key<PayloadLimit> = Key::with_default(
     "the largest packet to send: what the server advertised (auto), any (off), or a size; a \
      larger event becomes a dead letter",
 );
+static EVENT_ID: Key<EventId> = Key::with_default(
+    "event-id",
+    "off",
+    "whether receivers can tell repeats: with argument, the event has one argument more, \
+     {\"id\", \"attempt\", \"replay\"}",
+);
 static TLS: Section = Section::new("tls", "how connections are encrypted, and to whom");
 static OAUTH: Section = Section::new("oauth", "where tokens come from, and how they are sent");
 static TRANSPORTS: NotYet = NotYet::new("transports", WEBSOCKET_ONLY);
@@ -142,6 +148,7 @@ pub(crate) static KEYS: KeyTable = &[
     &BARRIER,
     &ERROR_POINTER,
     &MAX_PAYLOAD,
+    &EVENT_ID,
     &pool::MIN_IDLE,
     &pool::MAX_IDLE,
     &pool::MAX_TOTAL,
@@ -192,6 +199,17 @@ pub(crate) enum Confirm {
 }
 
 kete_config::setting_words!(Confirm { Barrier = "barrier", Ack = "ack", Written = "written" });
+
+/// Where receivers find which event it is, and whether it may be a repeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EventId {
+    /// Nowhere but in the event itself.
+    Off,
+    /// In a last argument of its own.
+    Argument,
+}
+
+kete_config::setting_words!(EventId { Off = "off", Argument = "argument" });
 
 /// What the server is asked to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -287,6 +305,7 @@ pub(crate) struct SocketIoSettings {
     pub(crate) confirm: Confirm,
     pub(crate) barrier: BarrierChoice,
     pub(crate) error_pointer: Option<ErrorPointer>,
+    pub(crate) event_id: EventId,
     pub(crate) pool: PoolSettings,
 }
 
@@ -299,6 +318,7 @@ pub(crate) fn read(scope: &Scope<'_>, only_realm: Option<&str>) -> Option<Socket
     let barrier = scope.read(&BARRIER);
     let error_pointer = read_error_pointer(scope, confirm);
     let max_payload = scope.read(&MAX_PAYLOAD);
+    let event_id = scope.read(&EVENT_ID);
     let pool = pool::read(scope);
     let identity = read_identity(scope, options.as_ref(), only_realm);
     let mut options = options?;
@@ -310,6 +330,7 @@ pub(crate) fn read(scope: &Scope<'_>, only_realm: Option<&str>) -> Option<Socket
         confirm: confirm?,
         barrier: barrier?,
         error_pointer: error_pointer?,
+        event_id: event_id?,
         pool: pool?,
     })
 }

@@ -1,7 +1,9 @@
 use std::io::{PipeReader, PipeWriter, Read};
 
+use kete_pipeline::Target;
+
 use super::*;
-use crate::testing::{LOGIN, metadata};
+use crate::testing::{LOGIN, metadata, outgoing};
 
 /// A destination that writes into a pipe, and the pipe's other end.
 fn piped() -> (Stdout, PipeReader) {
@@ -14,10 +16,7 @@ fn piped() -> (Stdout, PipeReader) {
 fn batch(tickets: std::ops::RangeInclusive<u64>) -> Vec<Outgoing> {
     let line = |ticket| Outgoing {
         ticket,
-        prepared: Prepared {
-            subject: "line".into(),
-            payload: format!("{{\"n\":{ticket}}}").into(),
-        },
+        ..outgoing(&format!("{{\"n\":{ticket}}}"), "7", Target::AllRoutes)
     };
     tickets.map(line).collect()
 }
@@ -115,16 +114,23 @@ async fn another_error_may_pass_and_the_next_connection_goes_on() {
 async fn a_writer_that_hangs_does_not_hold_up_the_end() {
     let (release, held) = std::sync::mpsc::channel::<()>();
     let held = Mutex::new(held);
+    let (entered, writes) = std::sync::mpsc::channel::<()>();
     let output = move |_: &[u8]| {
+        entered.send(()).unwrap();
         let _released = lock(&held).recv();
         Ok(())
     };
     let destination = Stdout::new(Arc::new(output));
     let mut link = destination.connect().await.unwrap();
     link.connection.send(batch(1..=1));
+    writes.recv().unwrap();
     link.connection.abort();
+    // Another thread may write beside it, as for replays; it waits for the first one.
+    let mut second = destination.connect().await.unwrap();
+    second.connection.send(batch(1..=1));
     let failure = destination.connect().await.err().unwrap();
     assert_eq!(failure.kind, ConnectFailureKind::Timeout);
+    drop(second);
     destination.close().await;
     drop(release);
 }
@@ -188,4 +194,25 @@ fn lines_of_two_routes_never_mix() {
         text.lines()
             .all(|line| line.starts_with("{\"n\":") && line.ends_with('}'))
     );
+}
+
+#[tokio::test]
+async fn replays_are_written_beside_the_events_and_a_third_writer_has_to_wait() {
+    let (stdout, mut reader) = piped();
+    let mut live = stdout.open().await.unwrap();
+    let mut replays = stdout.open().await.unwrap();
+    let third = stdout.open().await.err().unwrap();
+    assert_eq!(third.kind, ConnectFailureKind::Timeout);
+    live.connection.send(batch(1..=3));
+    confirmed(&mut live, 3).await;
+    replays.connection.send(batch(4..=5));
+    confirmed(&mut replays, 5).await;
+    replays.connection.release();
+    let third = stdout.open().await.unwrap();
+    drop((live, third));
+    stdout.shut().await;
+    drop(stdout);
+    let mut written = String::new();
+    reader.read_to_string(&mut written).unwrap();
+    assert_eq!(written.lines().count(), 5, "{written}");
 }

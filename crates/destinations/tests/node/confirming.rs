@@ -1,10 +1,10 @@
 //! When events count as delivered, and what fails alone.
 
-use kete_pipeline::{ConnectFailureKind, ConnectionEvent, EventFailure, FailureReason};
+use kete_pipeline::{ConnectFailureKind, ConnectionEvent, EventFailure, FailureReason, Target};
 use serde_json::{Value, json};
 
 use crate::recorder::Recorder;
-use crate::route::{Lane, destination};
+use crate::route::{Lane, destination, record};
 
 fn bodies(numbers: std::ops::Range<u64>) -> impl Iterator<Item = String> {
     numbers.map(|number| json!({ "id": number.to_string(), "type": "LOGIN" }).to_string())
@@ -148,6 +148,63 @@ async fn an_event_that_is_too_large_fails_alone_and_the_connection_stays() {
         .map(|event| event["body"]["id"].clone())
         .collect();
     assert_eq!(ids, ["1", "3", "4", "1", "3", "4"]);
+}
+
+#[tokio::test]
+async fn a_receiver_that_asks_for_it_is_told_which_event_it_is_and_whether_it_may_be_a_repeat() {
+    let id = "say \"7\"";
+    for (ack, confirm) in [
+        ("none", "confirm=barrier"),
+        ("none", "confirm=written"),
+        ("after-write", "confirm=ack"),
+    ] {
+        let server = Recorder::start(&["--ack", ack]).await;
+        let destination = destination(&server.url(), &[confirm, "event-id=argument"]);
+        let mut lane = Lane::connect(&*destination).await;
+        let body = || r#"{"id":"7"}"#.to_owned();
+        lane.send_records([
+            (record(id, body(), Target::AllRoutes), 1),
+            (record(id, body(), Target::AllRoutes), 2),
+            (record(id, body(), Target::Route("shop".into())), 1),
+        ]);
+        server.counts(3).await;
+        let events = server.events().await;
+        let more: Vec<&Value> = events.iter().map(|event| &event["more"]).collect();
+        let argument =
+            |attempt, replay| json!([{ "id": id, "attempt": attempt, "replay": replay }]);
+        assert_eq!(
+            more,
+            [&argument(1, false), &argument(2, false), &argument(1, true)],
+            "{confirm}"
+        );
+        assert!(
+            events
+                .iter()
+                .all(|event| event["body"] == json!({ "id": "7" }))
+        );
+        lane.close();
+        destination.close().await;
+    }
+}
+
+#[tokio::test]
+async fn the_argument_counts_against_the_largest_packet() {
+    let server = Recorder::start(&["--max-http-buffer-size", "2000"]).await;
+    // Without the argument this is just small enough.
+    let body = json!({ "id": "x".repeat(1950) }).to_string();
+    for (line, fits) in [("event-id=off", true), ("event-id=argument", false)] {
+        let destination = destination(&server.url(), &[line]);
+        let mut lane = Lane::connect(&*destination).await;
+        lane.send([body.as_str()]);
+        match lane.next().await {
+            Some(ConnectionEvent::Confirmed { through: 1 }) => assert!(fits, "{line}"),
+            Some(ConnectionEvent::Failed { ticket: 1, .. }) => assert!(!fits, "{line}"),
+            other => panic!("{other:?}"),
+        }
+        lane.close();
+        destination.close().await;
+    }
+    assert_eq!(server.count().await, 1);
 }
 
 #[tokio::test]

@@ -226,19 +226,25 @@ async fn an_untested_connection_that_is_dead_says_so_at_once() {
 }
 
 #[tokio::test]
-async fn a_total_order_never_has_a_second_connection() {
+async fn a_total_order_has_a_second_connection_for_replays_and_never_a_third() {
     let server = Recorder::start(&[]).await;
     let lines = ["ordering=total", "pool.min-idle=5", "timeout-seconds=1"];
     let destination = destination(&server.url(), &lines);
-    let lane = Lane::connect(&*destination).await;
+    assert_eq!(destination.max_connections(), 1);
+    let live = Lane::connect(&*destination).await;
+    let mut replays = Lane::connect(&*destination).await;
     let failure = failure(&*destination).await;
     assert!(
         failure
             .message
             .contains("no connection of the pool became free")
     );
-    assert_eq!(server.connections().await, 1);
-    lane.release();
+    send_one(&mut replays).await;
+    assert_eq!(server.connections().await, 2);
+    // It is not kept beside the one that live events have.
+    replays.release();
+    server.reaches(1).await;
+    live.release();
     Lane::connect(&*destination).await.close();
     destination.close().await;
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use kete_config::{Diagnostics, Loader};
 use kete_destinations::check_destination;
+use kete_event::Event;
 use kete_pipeline::{
-    ConnectFailure, ConnectionEvent, Destination, DestinationSection, LaneSettings, Link, Outgoing,
-    Prepared,
+    ConnectFailure, ConnectionEvent, Destination, DestinationSection, Header, LaneSettings, Link,
+    Outgoing, Prepared, Record, Target,
 };
 use kete_routes::serializer;
 use tokio::time::timeout;
@@ -48,6 +49,24 @@ pub(crate) async fn failure(destination: &dyn Destination) -> ConnectFailure {
     attempt.err().expect("this must not succeed")
 }
 
+/// An event as it stands in the queue.
+pub(crate) fn record(id: &str, body: String, target: Target) -> Record {
+    let login = br#"{"type":"LOGIN","realmName":"shop"}"#;
+    Record {
+        sequence: 1,
+        header: Header {
+            event_id: id.into(),
+            id_derived: false,
+            source: "test".into(),
+            accepted_at: 0,
+            metadata: Event::parse(login).unwrap().metadata(),
+            ordering_key: "u".into(),
+            target,
+        },
+        body: body.into(),
+    }
+}
+
 /// A connection with the tickets that a lane would give.
 pub(crate) struct Lane {
     link: Link,
@@ -65,18 +84,26 @@ impl Lane {
 
     /// Sends these bodies as one batch. Returns the last ticket.
     pub(crate) fn send<B: Into<String>>(&mut self, bodies: impl IntoIterator<Item = B>) -> u64 {
+        let records = bodies
+            .into_iter()
+            .map(|body| (record("7", body.into(), Target::AllRoutes), 1));
+        self.send_records(records)
+    }
+
+    /// Sends these records as one batch, each for the so-manieth time. Returns the last ticket.
+    pub(crate) fn send_records(&mut self, records: impl IntoIterator<Item = (Record, u32)>) -> u64 {
         let subject: Arc<str> = "keycloak-event".into();
         let mut batch = Vec::new();
-        for body in bodies {
+        for (record, attempt) in records {
             self.last += 1;
-            let payload = body.into().into();
-            let prepared = Prepared {
-                subject: Arc::clone(&subject),
-                payload,
-            };
             batch.push(Outgoing {
                 ticket: self.last,
-                prepared,
+                prepared: Prepared {
+                    subject: Arc::clone(&subject),
+                    payload: record.body.clone(),
+                },
+                record: Arc::new(record),
+                attempt,
             });
         }
         self.link.connection.send(batch);

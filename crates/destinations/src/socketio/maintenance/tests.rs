@@ -84,6 +84,7 @@ fn pool_of(listener: &tokio::net::TcpListener, up: bool) -> Wires {
     let context = Context {
         peer: url.into(),
         confirm: settings.confirm,
+        event_id: settings::EventId::Off,
         error_pointer: None,
         barrier: BarrierMemory::new(settings.barrier),
         up: AtomicBool::new(up),

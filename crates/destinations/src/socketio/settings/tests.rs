@@ -34,6 +34,7 @@ fn url_and_event_name_are_enough() {
     assert_eq!(settings.confirm, Confirm::Barrier);
     assert_eq!(settings.barrier, BarrierChoice::Auto);
     assert_eq!(settings.error_pointer, None);
+    assert_eq!(settings.event_id, EventId::Off);
     assert_eq!(settings.options.max_payload, MaxPayload::Advertised);
     assert_eq!(settings.options.path, "/socket.io/");
     assert_eq!(settings.options.namespace, "/");
@@ -250,5 +251,17 @@ fn a_reserved_event_name_is_refused_at_once() {
         said,
         "error[bad-event-name]: --set: event-name = \"disconnect\"\n  event name 'disconnect' is \
          reserved by Socket.IO\n  put something before it, such as 'keycloak-'\n"
+    );
+}
+
+#[test]
+fn receivers_can_be_told_the_id() {
+    let (settings, said) = read_with(&["event-id=argument"]);
+    assert_eq!(said, "");
+    assert_eq!(settings.unwrap().event_id, EventId::Argument);
+    refused(
+        &["event-id=arguments"],
+        "error[bad-value]: --set: event-id = \"arguments\"\n  \
+         expected one of: off, argument, but it is none of these\n  did you mean argument?\n",
     );
 }
