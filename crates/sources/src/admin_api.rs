@@ -5,10 +5,11 @@
 //! the role `view-events`. Each kind of event of each realm is polled by a [`Poller`] of its own,
 //! so that what fails for one does not hold up the others. No failure ends the source.
 //!
-//! Positions are kept in memory for now; from when each poller would miss nothing is logged at the
-//! end.
+//! With a durable queue polling goes on after a restart where it stopped. With a queue in memory it
+//! begins at `start-from` again; from when each poller would miss nothing is logged at the end.
 
 mod access;
+mod bookmark;
 mod client;
 mod clock;
 mod cursor;
@@ -29,6 +30,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use self::access::Access;
+use self::bookmark::Bookmark;
 use self::client::{AdminApi, EventKind};
 use self::poller::Poller;
 use self::settings::Settings;
@@ -95,7 +97,12 @@ impl AdminSource {
     }
 
     async fn poll_all(self, intake: Intake, stop: Stop) -> Result<(), SourceError> {
+        let failed = |problem| SourceError {
+            name: intake.source().to_owned(),
+            problem,
+        };
         let requests = Arc::new(Semaphore::new(REQUESTS_AT_ONCE));
+        let server = self.settings.client.keycloak.url.to_string();
         let mut pollers = JoinSet::new();
         for realm in &self.settings.realms {
             let tokens = self.access.tokens(self.settings.auth_realm(realm));
@@ -104,17 +111,16 @@ impl AdminSource {
                 let largest = self.settings.largest_answer;
                 let place = (realm.as_str(), kind);
                 let api = AdminApi::new(access, Arc::clone(&tokens), requests, place, largest);
+                let bookmark = Bookmark::open(&intake, realm, kind, server.clone()).await;
+                let bookmark = bookmark.map_err(failed)?;
                 let settings = Arc::clone(&self.settings);
-                let poller = Poller::new(api, settings, intake.clone());
+                let poller = Poller::new(api, settings, intake.clone(), bookmark);
                 pollers.spawn(poller.run(stop.clone()));
             }
         }
         while let Some(ended) = pollers.join_next().await {
             // One that panicked polls nothing any more, and nobody would notice.
-            ended.map_err(|panic| SourceError {
-                name: intake.source().to_owned(),
-                problem: format!("a poller ended unexpectedly: {panic}"),
-            })?;
+            ended.map_err(|panic| failed(format!("a poller ended unexpectedly: {panic}")))?;
         }
         Ok(())
     }

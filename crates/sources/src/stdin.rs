@@ -4,6 +4,10 @@
 //! live stream: events wait for others only while more input is there already. A line that is not
 //! an event is reported with its number, counted and skipped, however long it is.
 //!
+//! While the queue has no room, or cannot be written, nothing is read: the input waits. With a
+//! durable queue the end of the input is told only when all of it is safe. What was read is not
+//! remembered: the same input read again, after a crash say, is taken again.
+//!
 //! Reading blocks, so a thread of its own does it. A thread that waits for a silent terminal or
 //! pipe cannot be called back; it holds nothing but its buffer, nobody waits for it, and it ends
 //! with the process.
@@ -18,7 +22,8 @@ use futures_util::future::{self, BoxFuture};
 use kete_config::{Key, KeyTable, Positive, Scope, Size};
 use kete_event::Event;
 use kete_pipeline::{
-    Batch, Intake, IntakeError, Source, SourceError, SourceKind, SourcePlan, SourceSection, Stop,
+    Batch, Intake, IntakeError, Receipt, Source, SourceError, SourceKind, SourcePlan,
+    SourceSection, Stop,
 };
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -167,6 +172,7 @@ impl Stdin {
         };
         // What was read before an error is as good as if the error had not come.
         let _stopping = events.flush().await;
+        events.wait_until_safe(&stop).await;
         events.say_goodbye(lines.count());
         result
     }
@@ -197,6 +203,8 @@ struct Events {
     batch: Option<Batch>,
     /// Events in the batch, those included that no route wants.
     pushed: usize,
+    /// Settles when all that was handed over is safe, if the queue is durable.
+    last: Receipt,
     complaints: Complaints,
     events: u64,
     bad: u64,
@@ -211,6 +219,7 @@ impl Events {
             max_line_size,
             batch: None,
             pushed: 0,
+            last: Receipt::safe(),
             complaints: Complaints::new(Instant::now()),
             events: 0,
             bad: 0,
@@ -302,8 +311,13 @@ impl Events {
             return Ok(());
         };
         match self.intake.submit(batch).await {
-            // Nobody waits for a receipt of standard input: at its end the pipeline settles all.
-            Ok(_receipt) => Ok(()),
+            Ok(receipt) => {
+                // A durable queue makes things safe in the order in which it took them.
+                if !receipt.is_settled() {
+                    self.last = receipt;
+                }
+                Ok(())
+            }
             Err(IntakeError::Stopping) => Err(Stopping),
             Err(error) => {
                 self.intake.bad(1);
@@ -312,6 +326,20 @@ impl Events {
                 warn!(source, %error, "left out an event that can never fit into the queue");
                 Ok(())
             }
+        }
+    }
+
+    /// Waits for the disk. With a queue in memory nobody waits for receipts of standard input: at
+    /// its end the pipeline settles all.
+    async fn wait_until_safe(&self, stop: &Stop) {
+        if !self.intake.is_durable() {
+            return;
+        }
+        tokio::select! {
+            settled = self.last.settled() => if let Err(error) = settled {
+                warn!(source = self.intake.source(), %error, "the end of the input is not safe");
+            },
+            () = stop.requested() => {}
         }
     }
 

@@ -1,4 +1,10 @@
-//! A whole pipeline for tests: a memory queue and a destination that keeps what it gets.
+//! A whole pipeline for tests: a queue and a destination that keeps what it gets.
+
+#[path = "../../pipeline/tests/supervisor/durable.rs"]
+#[expect(dead_code, reason = "the tests of the pipeline use more of it")]
+pub(crate) mod durable;
+#[path = "../../pipeline/tests/supervisor/words.rs"]
+pub(crate) mod words;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +21,7 @@ use kete_pipeline::{
     LaneSettings, LaneSpec, Link, Outgoing, Prepared, Record, Report, Source, SourceMetrics,
     SourceSpec, Stop, Supervisor, Telemetry,
 };
-use kete_queue::{ConsumerLimits, Limits, Memory, WhenFull, WhenLagging};
+use kete_queue::{ConsumerLimits, Limits, Memory, Queue, StartFrom, WhenFull, WhenLagging};
 use kete_routes::{MatchMode, MatchSet, Matcher, Retry, RouteRules};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -61,8 +67,25 @@ impl Pipeline {
         collected: Collector,
         rules: RouteRules,
     ) -> Pipeline {
+        Pipeline::on(
+            Arc::new(Memory::new(limits)),
+            source,
+            finite,
+            collected,
+            rules,
+        )
+    }
+
+    /// Runs a source into a queue that is there.
+    pub(crate) fn on(
+        queue: Arc<dyn Queue>,
+        source: impl Source + 'static,
+        finite: bool,
+        collected: Collector,
+        rules: RouteRules,
+    ) -> Pipeline {
         let telemetry = Telemetry::new();
-        let queue = Arc::new(Memory::new(limits));
+        let limits = queue.limits();
         let dead_letters = Arc::new(DeadLetters::none());
         let mut supervisor = Supervisor::new(queue, dead_letters, 100, Arc::clone(&telemetry));
         supervisor.add_lane(lane(limits, rules, collected.clone()));
@@ -99,6 +122,12 @@ impl Pipeline {
         if let Some(shutdown) = self.shutdown.take() {
             let _ended_already = shutdown.send(());
         }
+    }
+
+    /// Ends it at once, as a crash does; what the queue holds stays.
+    pub(crate) async fn killed(self) {
+        self.running.abort();
+        assert!(self.running.await.is_err(), "it had ended by itself");
     }
 
     /// Waits for the end, and asks for it first.
@@ -140,6 +169,7 @@ fn lane(limits: Limits, rules: RouteRules, destination: Collector) -> LaneSpec {
             max_lag_bytes: limits.max_bytes,
             when_full: WhenLagging::Refuse,
         },
+        start_from: StartFrom::Now,
         destination: Arc::new(destination),
     }
 }

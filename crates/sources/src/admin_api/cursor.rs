@@ -49,6 +49,15 @@ pub(super) struct Request {
     pub(super) max: usize,
 }
 
+impl Request {
+    /// The oldest row that there is.
+    pub(super) const OLDEST: Request = Request {
+        date_from: 0,
+        first: 0,
+        max: 1,
+    };
+}
+
 /// One row of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Row<'r> {
@@ -97,6 +106,31 @@ impl Cursor {
     /// Leaves out rows with an earlier stamp.
     pub(super) fn not_before(self, floor: i64) -> Cursor {
         Cursor { floor, ..self }
+    }
+
+    /// Leaves out rows with these ids, which were taken before this run.
+    pub(super) fn without(mut self, ids: &[String]) -> Cursor {
+        for id in ids {
+            // They count as young as they can be; it is only a matter of memory.
+            self.note(id, self.read);
+        }
+        self
+    }
+
+    /// Everything with an earlier stamp was read, except what may still appear.
+    pub(super) fn position(&self) -> i64 {
+        self.read
+    }
+
+    /// Rows with an earlier stamp are not wanted, if there is such a bound.
+    pub(super) fn floor(&self) -> Option<i64> {
+        (self.floor > i64::MIN).then_some(self.floor)
+    }
+
+    /// The ids of rows that may come again, those with the latest stamps first.
+    pub(super) fn newest_ids(&self) -> impl Iterator<Item = &str> {
+        let by_time = self.seen_by_time.values().rev();
+        by_time.flatten().map(|id| &**id)
     }
 
     /// Begins a sweep. `now` is the server's time, and must not be later than it really is.
@@ -177,12 +211,15 @@ impl Cursor {
         if row.time < self.floor || self.seen.contains(row.id) {
             return false;
         }
-        let id: Arc<str> = Arc::from(row.id);
-        self.seen_by_time
-            .entry(row.time)
-            .or_default()
-            .push(Arc::clone(&id));
-        self.seen.insert(id)
+        self.note(row.id, row.time);
+        true
+    }
+
+    fn note(&mut self, id: &str, time: i64) {
+        let id: Arc<str> = Arc::from(id);
+        if self.seen.insert(Arc::clone(&id)) {
+            self.seen_by_time.entry(time).or_default().push(id);
+        }
     }
 
     /// Forgets ids by time alone: a bound on their number would bring repeats on busy days.

@@ -79,7 +79,8 @@ pub(super) enum PollError {
     #[error(
         "one event is larger than {limit} bytes, and none behind it can be read: leaving out \
          {first}, it is the first from {time} (milliseconds since 1970) on; wait until Keycloak \
-         has expired it, or pass it by with start-from set to a time after it"
+         has expired it, or pass it by with start-from set to a time after it (with kete.data-dir \
+         give the source another name as well)"
     )]
     EventTooLarge {
         /// The limit.

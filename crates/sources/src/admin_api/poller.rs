@@ -3,11 +3,17 @@
 //! One sweep reads everything from the beginning of the window to the newest event, page by page,
 //! and hands each page to intake before it asks for the next: while intake has no room, nothing
 //! is polled. Between sweeps it rests. A sweep that fails is begun again from the read position.
+//!
+//! With a durable queue polling goes on after a restart where it stopped; `start-from` counts only
+//! where nothing is remembered.
+
+mod beginning;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kete_config::rfc3339;
 use kete_event::{Event, Fields, Outcome};
 use kete_pipeline::{Intake, IntakeError, Receipt, Stop};
 use serde::Deserialize;
@@ -15,12 +21,12 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
+use super::bookmark::Bookmark;
 use super::client::{AdminApi, Answer};
 use super::clock::ServerClock;
 use super::cursor::{Cursor, Request, Row, Ticket};
 use super::failures::{Failures, PollError};
 use super::settings::Settings;
-use super::start_from::StartFrom;
 use crate::complaints::Complaints;
 
 /// The event that a service account's own login makes.
@@ -42,6 +48,7 @@ pub(super) struct Poller {
     api: AdminApi,
     settings: Arc<Settings>,
     intake: Intake,
+    bookmark: Bookmark,
     /// What the clock of the server showed last, and where polling stands; both from the first
     /// answer on.
     state: Option<(ServerClock, Cursor)>,
@@ -63,12 +70,18 @@ impl From<PollError> for Interrupted {
 }
 
 impl Poller {
-    pub(super) fn new(api: AdminApi, settings: Arc<Settings>, intake: Intake) -> Poller {
+    pub(super) fn new(
+        api: AdminApi,
+        settings: Arc<Settings>,
+        intake: Intake,
+        bookmark: Bookmark,
+    ) -> Poller {
         let failures = Failures::new(settings.poll_interval);
         Poller {
             api,
             settings,
             intake,
+            bookmark,
             state: None,
             receipts: Vec::new(),
             failures,
@@ -84,16 +97,23 @@ impl Poller {
         }
         stop.ended().await;
         self.settle();
-        let (realm, events) = (self.api.realm().clone(), self.api.kind().name());
-        if let Some((_, cursor)) = &self.state {
-            let start_from = cursor.start_from();
-            info!(
-                realm = &*realm,
-                events,
-                start_from,
-                "polling ended; the lowest start_from of this source's pollers, set as start-from, \
-                 misses nothing, and some events come again"
-            );
+        let (realm, events) = (&**self.api.realm(), self.api.kind().name());
+        match &self.state {
+            None => {}
+            Some((_, cursor)) if self.bookmark.is_durable() => {
+                let position = rfc3339(cursor.position());
+                info!(realm, events, position, "polling ended, and goes on there");
+            }
+            Some((_, cursor)) => {
+                let start_from = cursor.start_from();
+                info!(
+                    realm,
+                    events,
+                    start_from,
+                    "polling ended; the lowest start_from of this source's pollers, set as \
+                     start-from, misses nothing, and some events come again"
+                );
+            }
         }
     }
 
@@ -134,6 +154,24 @@ impl Poller {
                 *known = clock;
             }
         }
+        self.save().await
+    }
+
+    /// Saves what has changed and went with no page.
+    async fn save(&mut self) -> Result<(), Interrupted> {
+        let Some((_, cursor)) = &self.state else {
+            return Ok(());
+        };
+        for batch in self.bookmark.due(&self.intake, cursor) {
+            match self.intake.submit(batch).await {
+                Ok(_receipt) => {}
+                Err(IntakeError::Stopping) => return Err(Interrupted::Stopping),
+                Err(error) => {
+                    let (realm, events) = (&**self.api.realm(), self.api.kind().name());
+                    warn!(realm, events, %error, "the position could not be saved");
+                }
+            }
+        }
         Ok(())
     }
 
@@ -160,35 +198,16 @@ impl Poller {
     }
 
     /// The first request of a sweep.
-    async fn begin(&mut self) -> Result<Request, PollError> {
-        let state = match self.state.take() {
-            Some(state) => state,
-            None => self.connect().await?,
-        };
-        let (clock, cursor) = self.state.insert(state);
-        Ok(cursor.begin(clock.at(Instant::now())))
-    }
-
-    /// Finds out where to begin.
-    async fn connect(&self) -> Result<(ServerClock, Cursor), PollError> {
-        let clock = self.api.server_time().await?;
-        let (realm, events) = (&**self.api.realm(), self.api.kind().name());
-        info!(realm, events, "connected to Keycloak");
-        Ok((clock, self.first_position(&clock)))
-    }
-
-    fn first_position(&self, clock: &ServerClock) -> Cursor {
-        let Settings {
-            overlap,
-            page_size,
-            start_from,
-            ..
-        } = *self.settings;
-        match start_from {
-            StartFrom::Now => Cursor::new(clock.at(Instant::now()), overlap, page_size),
-            StartFrom::Earliest => Cursor::new(0, overlap, page_size),
-            StartFrom::At(time) => Cursor::new(time, overlap, page_size).not_before(time),
+    async fn begin(&mut self) -> Result<Request, Interrupted> {
+        if self.state.is_none() {
+            self.state = Some(self.connect().await?);
+            // From `now` on nothing may be missed, even if kete ends before anything happens.
+            self.save().await?;
         }
+        let Some((clock, cursor)) = &mut self.state else {
+            return Err(Interrupted::Stopping);
+        };
+        Ok(cursor.begin(clock.at(Instant::now())))
     }
 
     /// Hands what is new on a page to intake; returns what to ask next.
@@ -212,6 +231,9 @@ impl Poller {
             if let Some(event) = self.event(values[index], rows[index]) {
                 batch.push(event);
             }
+        }
+        if let Some((_, cursor)) = &self.state {
+            self.bookmark.save_with(&mut batch, cursor);
         }
         match self.intake.submit(batch).await {
             Ok(receipt) => self.receipts.push((ticket, receipt)),

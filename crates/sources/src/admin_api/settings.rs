@@ -37,7 +37,8 @@ static START_FROM: Key<StartFrom> = Key::with_default(
     "start-from",
     "now",
     "where to begin: now (and what is younger than `overlap` then), earliest, milliseconds since \
-     1970, or a time such as 2026-01-31T08:00:00Z",
+     1970, or a time such as 2026-01-31T08:00:00Z. With `kete.data-dir` it counts only for a \
+     source of a new name, or a realm that is new in it; others go on where they stopped",
 );
 static IGNORE_OWN_CLIENT: Key<bool> = Key::with_default(
     "ignore-own-client",

@@ -1,6 +1,6 @@
 //! Where polling begins: `now`, `earliest`, or a point in time.
 
-use kete_config::Setting;
+use kete_config::{Setting, rfc3339_millis};
 
 /// The value of `start-from`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,78 +34,6 @@ impl Setting for StartFrom {
             None => Err("it is none of these".to_owned()),
         }
     }
-}
-
-/// Reads `2026-01-31T08:00:00[.123](Z|+01:00)` (RFC 3339, section 5.6) as milliseconds since 1970.
-fn rfc3339_millis(text: &str) -> Option<i64> {
-    let (date, rest) = text.split_at_checked(10)?;
-    let rest = rest.strip_prefix(['T', 't', ' '])?;
-    let (time, rest) = rest.split_at_checked(8)?;
-    let [year, month, day] = parts(date, '-', [4, 2, 2])?;
-    let [hour, minute, second] = parts(time, ':', [2, 2, 2])?;
-    let (fraction, zone) = split_fraction(rest)?;
-    // A leap second has no place in milliseconds since 1970 and is read as the one before.
-    let in_range = hour < 24 && minute < 60 && second <= 60;
-    let days = days_since_1970(year, month, day)?;
-    let offset = offset_minutes(zone)?;
-    let minutes = (days * 24 + hour) * 60 + minute - offset;
-    in_range.then_some((minutes * 60 + second.min(59)) * 1_000 + fraction)
-}
-
-/// Three numbers with a fixed number of digits each.
-fn parts(text: &str, separator: char, digits: [usize; 3]) -> Option<[i64; 3]> {
-    let mut numbers = [0; 3];
-    let mut found = text.split(separator);
-    for (number, digits) in numbers.iter_mut().zip(digits) {
-        *number = number_of(found.next()?, digits)?;
-    }
-    found.next().is_none().then_some(numbers)
-}
-
-fn number_of(text: &str, digits: usize) -> Option<i64> {
-    let valid = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
-    valid.then(|| text.parse().ok())?
-}
-
-/// Milliseconds of the fraction, and what follows it.
-fn split_fraction(text: &str) -> Option<(i64, &str)> {
-    let Some(rest) = text.strip_prefix('.') else {
-        return Some((0, text));
-    };
-    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    let (fraction, zone) = rest.split_at(digits);
-    let millis: String = fraction.chars().chain("000".chars()).take(3).collect();
-    (digits > 0).then_some((millis.parse().ok()?, zone))
-}
-
-fn offset_minutes(zone: &str) -> Option<i64> {
-    if zone.eq_ignore_ascii_case("z") {
-        return Some(0);
-    }
-    let (sign, offset) = match zone.strip_prefix('+') {
-        Some(offset) => (1, offset),
-        None => (-1, zone.strip_prefix('-')?),
-    };
-    let (hours, minutes) = offset.split_once(':')?;
-    let (hours, minutes) = (number_of(hours, 2)?, number_of(minutes, 2)?);
-    (hours < 24 && minutes < 60).then_some(sign * (hours * 60 + minutes))
-}
-
-/// Days of the proleptic Gregorian calendar; `None` for a day that does not exist.
-fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let february = if leap { 29 } else { 28 };
-    let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let index = usize::try_from(month - 1).ok()?;
-    let length = *lengths.get(index)?;
-    let before: i64 = lengths[..index].iter().sum();
-    let years = year - 1;
-    let leap_days = years / 4 - years / 100 + years / 400;
-    // 719,162 days lie between the first day of the year 1 and that of 1970.
-    let first_of_year = years * 365 + leap_days - 719_162;
-    (1..=length)
-        .contains(&day)
-        .then_some(first_of_year + before + day - 1)
 }
 
 #[cfg(test)]

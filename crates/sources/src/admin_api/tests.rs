@@ -1,6 +1,8 @@
 //! Polling against a fake Keycloak over HTTP.
 
 mod fake;
+mod on_disk;
+mod restarts;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -9,6 +9,8 @@ use kete_queue::Limits;
 use kete_routes::RouteRules;
 
 use super::*;
+use crate::testing::durable::Durable;
+use crate::testing::words::Words;
 use crate::testing::{Collector, Pipeline, ROOMY, only};
 
 fn plan(realm_names: RealmNames, max_line_size: usize) -> Plan {
@@ -258,4 +260,60 @@ async fn an_event_that_can_never_fit_is_left_out_and_counted() {
         (collected.ids(), report.bad),
         (vec!["1".to_owned(), "3".to_owned()], 1)
     );
+}
+
+#[tokio::test]
+async fn with_a_durable_queue_the_end_is_told_when_all_is_safe() {
+    let words = Words::listen();
+    let queue = Durable::new(ROOMY);
+    let input: String = (0..600).map(|id| event(id) + "\n").collect();
+    let collected = Collector::holding();
+    let rules = RouteRules::default();
+    let source = stdin(text(input));
+    let pipeline = Pipeline::on(
+        Arc::clone(&queue) as _,
+        source,
+        true,
+        collected.clone(),
+        rules,
+    );
+    // This queue has its events safe when they are delivered.
+    collected.events(600).await;
+    for _turn in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(words.with("read standard input").is_empty());
+    collected.release();
+    assert!(pipeline.ended().await.is_success());
+    assert_eq!(words.with("read standard input").len(), 1);
+    let states = queue.entries().into_iter().filter_map(|entry| entry.state);
+    assert_eq!(states.count(), 0, "nothing is remembered of the input");
+}
+
+#[tokio::test]
+async fn while_the_disk_takes_nothing_nothing_is_read() {
+    let queue = Durable::new(ROOMY);
+    queue.set_unwritable(true);
+    let input: String = (0..2_000).map(|id| event(id) + "\n").collect();
+    let collected = Collector::confirming();
+    let rules = RouteRules::default();
+    let source = stdin(text(input));
+    let words = Words::listen();
+    let pipeline = Pipeline::on(
+        Arc::clone(&queue) as _,
+        source,
+        true,
+        collected.clone(),
+        rules,
+    );
+    while words
+        .with("intake stops until it can be written")
+        .is_empty()
+    {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(pipeline.telemetry().taken.get(), 0);
+    queue.set_unwritable(false);
+    assert!(pipeline.ended().await.is_success());
+    assert_eq!(collected.ids().len(), 2_000);
 }

@@ -7,7 +7,7 @@
 //! | 404, 405 | another path, another method |
 //! | 408 | the body came too slowly |
 //! | 413 | the body is larger than allowed, or could never fit into the queue |
-//! | 503 with `Retry-After` | the queue is full; the events are queued and not safe in time; the end |
+//! | 503 with `Retry-After` | the queue is full or cannot be written; the events are not taken, or not safe, in time; the end |
 //!
 //! Every refusal has a body `{"error":"…"}` that says why.
 
@@ -21,7 +21,7 @@ use hyper::body::Incoming;
 use kete_config::Size;
 use kete_pipeline::{Batch, Intake, IntakeError, Receipt, Stop};
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::warn;
 
 use super::body::{self, BodyError};
@@ -65,6 +65,8 @@ enum Refusal {
     Full(String),
     #[error("the events are queued, but not safe yet; those with an id may be sent again")]
     NotSafeYet,
+    #[error("the events were not taken in time and may be sent again")]
+    NotTakenInTime,
     #[error("kete is stopping")]
     Stopping,
 }
@@ -115,10 +117,14 @@ impl Receiver {
         let limit = self.settings.max_body_size;
         let body = body::read(request.into_body(), limit, &self.bounds, waits).await;
         let (batch, counts) = self.batch(&body.map_err(|error| refused(error, limit))?)?;
-        let receipt = self.intake.try_submit(batch).await?;
+        let deadline = Instant::now() + self.settings.respond_timeout;
+        // A disk that hangs must not keep the sender waiting until it gives up. What is not taken
+        // by then is not taken at all.
+        let taken = timeout_at(deadline, self.intake.try_submit(batch)).await;
+        let receipt = taken.map_err(|_late| Refusal::NotTakenInTime)??;
         match self.settings.respond_when {
             RespondWhen::Queued => Ok(counts),
-            RespondWhen::Safe => self.settled(&receipt).await.map(|()| counts),
+            RespondWhen::Safe => self.settled(&receipt, deadline).await.map(|()| counts),
         }
     }
 
@@ -136,13 +142,13 @@ impl Receiver {
         Ok((batch, counts))
     }
 
-    async fn settled(&self, receipt: &Receipt) -> Result<(), Refusal> {
+    async fn settled(&self, receipt: &Receipt, deadline: Instant) -> Result<(), Refusal> {
         tokio::select! {
             // What has settled by the end counts, so this is looked at first.
             biased;
             settled = receipt.settled() => settled.map_err(|_lost| Refusal::Stopping),
             () = self.stop.ended() => Err(Refusal::NotSafeYet),
-            () = sleep(self.settings.respond_timeout) => Err(Refusal::NotSafeYet),
+            () = sleep_until(deadline) => Err(Refusal::NotSafeYet),
         }
     }
 
@@ -176,7 +182,7 @@ impl From<IntakeError> for Refusal {
         match error {
             IntakeError::TooBig(reason) => Refusal::NeverFits(reason.to_string()),
             IntakeError::Stopping => Refusal::Stopping,
-            full => Refusal::Full(full.to_string()),
+            full => Refusal::Full(full.for_senders()),
         }
     }
 }
@@ -189,9 +195,10 @@ impl Refusal {
             Refusal::TooLarge { .. } | Refusal::NeverFits(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::Bad(_) | Refusal::Broken => StatusCode::BAD_REQUEST,
             Refusal::Slow => StatusCode::REQUEST_TIMEOUT,
-            Refusal::Full(_) | Refusal::NotSafeYet | Refusal::Stopping => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Refusal::Full(_)
+            | Refusal::NotSafeYet
+            | Refusal::NotTakenInTime
+            | Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 

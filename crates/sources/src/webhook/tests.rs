@@ -1,5 +1,6 @@
 //! The webhook over real connections.
 
+mod disk;
 mod fixture;
 
 use std::io;

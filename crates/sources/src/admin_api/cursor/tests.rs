@@ -3,6 +3,8 @@
 //! The model stamps events at one time and shows them at a later one, as transactions do. Time
 //! passes between requests, so rows appear in the middle of a sweep.
 
+mod crashes;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! A webhook on a port of its own in front of a whole pipeline, and a client that sees every byte.
 
 use kete_pipeline::Report;
-use kete_queue::Limits;
+use kete_queue::{Limits, Memory, Queue};
 use kete_routes::RouteRules;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -54,12 +54,22 @@ pub(super) async fn start_with(
     limits: Limits,
     collected: Collector,
 ) -> Fixture {
+    start_on(Arc::new(Memory::new(limits)), settings, bounds, collected).await
+}
+
+/// Starts with a queue that is there.
+pub(super) async fn start_on(
+    queue: Arc<dyn Queue>,
+    settings: Settings,
+    bounds: Bounds,
+    collected: Collector,
+) -> Fixture {
     let webhook = Webhook {
         bounds,
         ..bound(settings).await
     };
     let address = webhook.listener.local_addr().unwrap();
-    let pipeline = Pipeline::with(webhook, false, limits, collected, RouteRules::default());
+    let pipeline = Pipeline::on(queue, webhook, false, collected, RouteRules::default());
     Fixture { pipeline, address }
 }
 
