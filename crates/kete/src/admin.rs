@@ -7,8 +7,6 @@
 //! Ready means that kete takes events; it does not mean that a destination is up, because taking
 //! events while a destination is down is what the queue is for.
 
-mod listener;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,12 +18,18 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use kete_pipeline::{Stop, Telemetry};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use listener::Bounded;
+use crate::listener::{Bounded, Limits};
 
+/// A few scrapers and probes at a time, and half a minute for each to say what it wants.
+const LIMITS: Limits = Limits {
+    connections: 32,
+    patience: Duration::from_secs(30),
+};
 /// How long answers that are under way at the end may take.
 const CLOSING: Duration = Duration::from_secs(1);
 
@@ -106,8 +110,9 @@ impl Admin {
         readiness: Readiness,
     ) -> Result<Admin, BindError> {
         let wrong = |problem| BindError { address, problem };
-        let listener = Bounded::bind(address).await.map_err(wrong)?;
-        let address = axum::serve::Listener::local_addr(&listener).map_err(wrong)?;
+        let listener = TcpListener::bind(address).await.map_err(wrong)?;
+        let address = listener.local_addr().map_err(wrong)?;
+        let listener = Bounded::new(listener, LIMITS);
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let server = axum::serve(

@@ -4,6 +4,7 @@
 //! the first mistake: a route with a bad matcher still has its destination checked. Only what is
 //! right in every part comes out of here.
 
+mod effects;
 mod keys;
 mod listeners;
 mod routes;
@@ -16,12 +17,17 @@ use kete_pipeline::PipelineSettings;
 use crate::cli::Options;
 use crate::settings::{self, ProcessSettings};
 
-pub(crate) use routes::CheckedRoute;
+use routes::QueueFacts;
+
+pub(crate) use routes::{CheckedRoute, RouteNames, names as route_names};
 pub(crate) use shown::Shown;
 pub(crate) use sources::ShownSource;
 
 /// The first segment of every key.
-const ROOT: &str = "kete";
+pub(crate) const ROOT: &str = "kete";
+
+/// The key that puts the queue on disk.
+const DATA_DIR: &str = "data-dir";
 
 /// There is no setting at all.
 const NO_CONFIGURATION: &str = "no-configuration";
@@ -109,12 +115,32 @@ fn assemble(settings: &Settings, needs: Needs, diagnostics: &Diagnostics) -> Ass
     let process = ProcessSettings::read(&scope);
     let pipeline = PipelineSettings::read(&scope);
     let sources = sources::read(settings, needs, diagnostics);
-    let queue_max_bytes = pipeline
-        .as_ref()
-        .map_or(u64::MAX, |pipeline| pipeline.queue.max_bytes);
-    let routes = routes::read(settings, queue_max_bytes, diagnostics);
+    let queue = QueueFacts {
+        // What a route is behind by is counted as memory. On disk, where events take less, the
+        // bound of all would be reached long after that of one.
+        max_bytes: match &pipeline {
+            Some(pipeline) if pipeline.storage.is_none() => pipeline.queue.max_bytes,
+            _ => u64::MAX,
+        },
+        in_memory: match &pipeline {
+            Some(pipeline) => pipeline.storage.is_none(),
+            None => !scope.is_set(DATA_DIR),
+        },
+    };
+    let routes = routes::read(settings, queue, diagnostics);
     keys::judge(settings, &routes.disabled, diagnostics);
     listeners::judge(settings, &sources, diagnostics);
+    if let Some(process) = &process {
+        effects::judge_log(settings, process, diagnostics);
+    }
+    if let Some(pipeline) = &pipeline {
+        effects::judge_sync(settings, pipeline, &sources, diagnostics);
+        for route in &routes.checked {
+            let section = format!("{}.{}", routes::SECTION, route.settings.name);
+            let max_lag = route.consumer.limits.max_lag_bytes;
+            effects::judge_lag(settings, pipeline, &section, max_lag, diagnostics);
+        }
+    }
     match (process, pipeline) {
         (Some(process), Some(pipeline)) if !is_wrong(diagnostics) => {
             Assembled::Ready(Box::new(Configuration {

@@ -4,8 +4,11 @@
 //! standard output.
 
 mod certificates;
+mod control_socket;
+mod data_directory;
+mod queue;
 
-use kete_config::{Diagnostics, Size};
+use kete_config::Diagnostics;
 use kete_routes::{MatchMode, MatchSet};
 use serde::Serialize;
 
@@ -15,6 +18,7 @@ use crate::exit::Exit;
 use crate::output::{self, Findings};
 
 use certificates::Certificate;
+use queue::Queue;
 
 /// The answer as programs read it.
 #[derive(Serialize)]
@@ -81,14 +85,6 @@ struct Matcher {
     pattern: String,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Queue {
-    kind: &'static str,
-    max_events: u64,
-    max_bytes: u64,
-}
-
 /// Checks the configuration and prints the answer.
 pub(crate) fn check(options: &Options) -> Exit {
     let diagnostics = Diagnostics::new();
@@ -98,7 +94,7 @@ pub(crate) fn check(options: &Options) -> Exit {
         false => Exit::Fine,
     };
     let summary = match &assembled {
-        Assembled::Ready(configuration) => Some(Summary::from(&**configuration)),
+        Assembled::Ready(configuration) => Some(Summary::of(configuration, &diagnostics)),
         _ => None,
     };
     let text = match options.format {
@@ -140,23 +136,23 @@ fn conclusion(
     }
 }
 
-impl From<&Configuration> for Summary {
-    fn from(configuration: &Configuration) -> Summary {
+impl Summary {
+    /// What would run; what is found on the way is added to the diagnostics.
+    fn of(configuration: &Configuration, diagnostics: &Diagnostics) -> Summary {
         let pipeline = &configuration.pipeline;
+        if let Some(socket) = &configuration.process.control_socket {
+            control_socket::judge(socket, diagnostics);
+        }
         Summary {
             sources: configuration.sources.iter().map(Source::from).collect(),
             keycloak: configuration.keycloak.clone(),
             routes: configuration.routes.iter().map(Route::from).collect(),
             disabled_routes: configuration.disabled_routes.clone(),
-            queue: Queue {
-                kind: "memory",
-                max_events: pipeline.queue.max_events,
-                max_bytes: pipeline.queue.max_bytes,
-            },
+            queue: Queue::of(pipeline, diagnostics),
             dead_letters: pipeline
                 .dead_letters
                 .as_ref()
-                .map(|(path, _)| path.display().to_string()),
+                .map(|settings| settings.place.file().display().to_string()),
             admin: configuration
                 .process
                 .admin
@@ -241,8 +237,8 @@ impl Summary {
             ));
         }
         text.push_str("process\n");
-        line(&mut text, "queue", &self.queue.text());
-        let lost = "not kept (kete.dead-letters.path)";
+        self.queue.add_to(&mut text);
+        let lost = "not kept (kete.data-dir or kete.dead-letters.path)";
         line(
             &mut text,
             "dead letters",
@@ -252,18 +248,6 @@ impl Summary {
         line(&mut text, "metrics", self.admin.as_deref().unwrap_or(off));
         text.push_str(&certificates::text(&self.certificates));
         text
-    }
-}
-
-impl Queue {
-    fn text(&self) -> String {
-        let Queue {
-            kind,
-            max_events,
-            max_bytes,
-        } = self;
-        let max_size = Size(*max_bytes);
-        format!("in {kind}, at most {max_events} events and {max_size}")
     }
 }
 

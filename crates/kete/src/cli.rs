@@ -8,6 +8,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kete_credentials::keycloak::DEFAULT_OAUTH_CLIENT;
 
+use crate::dead_letters::{self, DeadLettersCommand};
+use crate::when::{self, When};
+
 const LONG_ABOUT: &str = "\
 Takes user events and admin events from Keycloak and forwards each one to Socket.IO servers.
 
@@ -20,8 +23,9 @@ const RUN: &str = "\
 Forwards events until it is told to stop, or until its input ends.
 
 SIGTERM or SIGINT stops it: sources take nothing more, and what was taken is delivered within
-kete.shutdown.grace. A second signal ends it at once. When every source is finite, as standard
-input is, the end of the input ends it too.
+kete.shutdown.grace. With kete.data-dir only what is under way is waited for; the rest stays on
+disk and goes out after the next start. A second signal ends it at once. When every source is
+finite, as standard input is, the end of the input ends it too.
 
 Logs go to standard error. Exit code 1 means that something was not delivered: the last log lines
 say what.";
@@ -68,6 +72,47 @@ Examples:
 
 Exit codes: 0 prepared, 1 failed, 2 wrong usage or configuration.";
 
+const QUEUE: &str = "\
+Looks after the queue on disk (kete.data-dir), whether kete runs or not.
+
+A kete that runs is asked over its control socket. If none runs, the data directory is opened
+itself, and none can start meanwhile. The configuration says where both are; --data-dir says it
+without one.";
+
+const STATUS: &str = "\
+Says for each route how many events wait for it and since when, and how full the queue is.
+
+A route that was taken out of the configuration, or switched off, keeps its place until it is
+forgotten: when it comes back, it goes on there. At a bound of the queue it loses its oldest events
+rather than hold up the others.";
+
+const FORGET: &str = "\
+Drops the place of a route that is not coming back, and what only waits for it.
+
+The count of what goes is said first, and nothing goes without --yes, unless nothing waits. The
+place of a route that is configured and switched on cannot be forgotten.";
+
+const REPLAY: &str = "\
+Sends a route again what was taken within a span of time.
+
+For an application that has lost what it had been told. The route gets, in their order, the events
+of the span that are still stored and that its matchers want; other routes get nothing. What was
+delivered is stored as long as kete.queue.retain says. The span is that of the times at which kete
+took the events; both ends belong to it.
+
+If kete does not run, the events wait in the queue until it does.";
+
+const QUEUE_EXAMPLES: &str = "\
+Examples:
+  kete queue status --config kete.properties
+      Shows each route, what waits for it and since when.
+  kete queue forget old-dashboard --config kete.properties --yes
+      Gives up the events that wait for a route that was removed.
+  kete queue replay --route shop --from 2h --to 1h --config kete.properties
+      Sends the route shop again what was taken between two hours and one hour ago.
+
+Exit codes: 0 done, 1 failed or refused, 2 wrong usage or configuration.";
+
 const EXAMPLES: &str = "\
 Examples:
   kete check --config kete.properties
@@ -76,6 +121,10 @@ Examples:
       Shows for each event which routes take it, why, and under which event name.
   kete run --config kete.properties
       Forwards events until it is told to stop.
+  kete queue status --config kete.properties
+      Shows what waits in the queue on disk, route by route.
+  kete dead-letters list --config kete.properties
+      Shows the events that could not be delivered; they can be sent again.
   kete keycloak prepare --oauth-client --realm shop --config kete.properties --admin-user admin
       Creates the client that tokens are fetched with, and prints what to configure.
   kete run --set kete.sources.input.kind=stdin --set kete.routes.all.destination.kind=stdout
@@ -103,9 +152,28 @@ pub(crate) enum Command {
     /// Shows what would happen to events from standard input, and sends nothing.
     #[command(long_about = EXPLAIN)]
     Explain(ExplainOptions),
+    /// Looks after the queue on disk: what waits, what can go, what is sent again.
+    #[command(subcommand, long_about = QUEUE, after_help = QUEUE_EXAMPLES)]
+    Queue(QueueCommand),
+    /// Looks after events that could not be delivered.
+    #[command(subcommand, long_about = dead_letters::ABOUT, after_help = dead_letters::EXAMPLES)]
+    DeadLetters(DeadLettersCommand),
     /// Prepares Keycloak for kete.
     #[command(subcommand)]
     Keycloak(KeycloakCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueCommand {
+    /// Says for each route how many events wait for it and since when.
+    #[command(long_about = STATUS)]
+    Status(DataOptions),
+    /// Drops the place of a route that is not coming back, and what only waits for it.
+    #[command(long_about = FORGET)]
+    Forget(ForgetOptions),
+    /// Sends a route again what was taken within a span of time.
+    #[command(long_about = REPLAY)]
+    Replay(ReplayOptions),
 }
 
 #[derive(Debug, Subcommand)]
@@ -127,6 +195,45 @@ pub(crate) struct Options {
     /// How the answer is written: for people, or as JSON for programs.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Human)]
     pub(crate) format: Format,
+}
+
+/// What all commands about stored events have in common.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DataOptions {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    /// The data directory; without it, kete.data-dir of the configuration.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// What `queue forget` has beside them.
+#[derive(Debug, Args)]
+pub(crate) struct ForgetOptions {
+    #[command(flatten)]
+    pub(crate) data: DataOptions,
+    /// The route, as it was called.
+    #[arg(value_name = "ROUTE", value_parser = route_name)]
+    pub(crate) route: String,
+    /// Lets the events go that wait for it.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// What `queue replay` has beside them.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayOptions {
+    #[command(flatten)]
+    pub(crate) data: DataOptions,
+    /// The route that gets them.
+    #[arg(long, value_name = "ROUTE", value_parser = route_name)]
+    pub(crate) route: String,
+    /// The earliest time: 2026-01-31T08:00:00Z, milliseconds since 1970, or a while ago such as 1h.
+    #[arg(long, value_name = "TIME", value_parser = when::parse)]
+    pub(crate) from: When,
+    /// The latest time.
+    #[arg(long, value_name = "TIME", default_value = "now", value_parser = when::parse)]
+    pub(crate) to: When,
 }
 
 /// What `explain` has beside them.
@@ -225,6 +332,28 @@ mod tests {
         assert_eq!(options.config, [PathBuf::from("a"), PathBuf::from("b")]);
         assert_eq!(options.set, ["k=1", "k=2"]);
         assert_eq!(options.format, Format::Human);
+    }
+
+    #[test]
+    fn a_replay_takes_a_route_and_both_ends_of_a_span() {
+        let replay = |rest: &str| {
+            let line = format!("kete queue replay {rest}");
+            CommandLine::try_parse_from(line.split_whitespace()).map(|parsed| {
+                match parsed.command {
+                    Command::Queue(QueueCommand::Replay(options)) => options,
+                    other => panic!("{other:?}"),
+                }
+            })
+        };
+        let options = replay("--route shop --from 1795223730447 --to now").unwrap();
+        assert_eq!(options.from, When::At(1_795_223_730_447));
+        assert_eq!(options.to.millis(7), 7);
+        let options = replay("--route shop --from 1h").unwrap();
+        assert_eq!(options.to.millis(7), 7);
+        assert!(replay("--route shop --to 1h").is_err());
+        assert!(replay("--from 2h --to 1h").is_err());
+        assert!(replay("--route a.b --from 2h --to 1h").is_err());
+        assert!(replay("--route shop --from yesterday --to now").is_err());
     }
 
     #[test]

@@ -8,13 +8,19 @@ mod admin;
 mod assemble;
 mod check;
 mod cli;
+mod control;
+mod dead_letters;
 mod exit;
 mod explain;
 mod keycloak;
+mod listener;
 mod logging;
 mod output;
+mod place;
+mod queue;
 mod run;
 mod settings;
+mod when;
 
 use std::process::ExitCode;
 
@@ -27,6 +33,8 @@ fn main() -> ExitCode {
         Command::Run(options) => run::run(&options),
         Command::Check(options) => check::check(&options),
         Command::Explain(options) => explain::explain(&options),
+        Command::Queue(command) => queue::queue(&command),
+        Command::DeadLetters(command) => dead_letters::dead_letters(&command),
         Command::Keycloak(KeycloakCommand::Prepare(options)) => keycloak::prepare(&options),
     };
     exit.into()

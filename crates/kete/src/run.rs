@@ -6,25 +6,33 @@
 
 mod build;
 mod signals;
+mod storage;
 
 use std::io;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use axum::Router;
 use kete_config::{Diagnostics, Severity};
 use kete_destinations::standard_output_closed;
-use kete_pipeline::{DeadLetterError, Report, SourceError, Telemetry};
+use kete_pipeline::{DeadLetterError, DeadLetters, Report, SourceError, Supervisor, Telemetry};
+use kete_queue::{DataDirectoryError, OpenError, Sync};
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::admin::{Admin, BindError, Readiness};
-use crate::assemble::{self, Assembled, Configuration, Needs};
+use crate::assemble::{self, Assembled, CheckedRoute, Configuration, Needs, RouteNames};
 use crate::cli::Options;
+use crate::control::{Server, SocketError};
+use crate::dead_letters::{self, LiveLetters, Replays, Room};
 use crate::exit::Exit;
+use crate::queue::{self, LiveQueue};
+use crate::settings::ProcessSettings;
 use crate::{logging, output};
 
 use signals::Signals;
+use storage::Storage;
 
 /// The kind of destination that ends with its reader.
 const STDOUT: &str = "stdout";
@@ -41,22 +49,32 @@ enum StartError {
     Runtime(#[source] io::Error),
     #[error("signals cannot be received: {0}")]
     Signals(#[source] io::Error),
-    #[error("kete.dead-letters.path: {0}")]
-    DeadLetters(#[source] DeadLetterError),
+    #[error("kete.data-dir: {0}")]
+    DataDirectory(#[from] DataDirectoryError),
+    #[error("kete.data-dir: {0}")]
+    Queue(#[from] OpenError),
+    #[error("{key}: {error}")]
+    DeadLetters {
+        key: &'static str,
+        #[source]
+        error: DeadLetterError,
+    },
     #[error("route {route}: {problem}")]
     Destination { route: Arc<str>, problem: String },
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
     Admin(#[from] BindError),
+    #[error("kete.control.socket: {0}")]
+    Control(#[from] SocketError),
 }
 
 /// How it ended.
 enum Ended {
     /// In order.
     InOrder(Report),
-    /// By a second signal.
-    AtOnce,
+    /// By a second signal; whether what was not delivered survives.
+    AtOnce { durable: bool },
     /// Because nobody reads standard output any more, and all events went there.
     Unread,
 }
@@ -89,8 +107,11 @@ pub(crate) fn run(options: &Options) -> Exit {
     };
     match outcome {
         Ok(Ended::InOrder(report)) => conclude(&report),
-        Ok(Ended::AtOnce) => {
-            error!("stopped at once by a second signal; what was not delivered is lost");
+        Ok(Ended::AtOnce { durable }) => {
+            error!(
+                "stopped at once by a second signal; {}",
+                what_is_left(durable)
+            );
             Exit::Failed
         }
         Ok(Ended::Unread) => {
@@ -121,15 +142,26 @@ async fn serve(configuration: Configuration) -> Result<Ended, StartError> {
         pipeline,
         sources,
         routes,
+        disabled_routes,
         ..
     } = configuration;
+    let names = RouteNames {
+        enabled: names_of(&routes),
+        disabled: disabled_routes,
+    };
     let grace = pipeline.shutdown_grace;
     let telemetry = Telemetry::new();
-    let mut supervisor = build::pipeline(&pipeline, Arc::clone(&telemetry))?;
+    let storage = Storage::open(&pipeline, process.control_socket.as_deref()).await?;
+    let queue = Arc::clone(&storage.queue);
+    let letters = build::dead_letters(&pipeline)?;
+    let mut supervisor = build::pipeline(&pipeline, queue, letters.clone(), Arc::clone(&telemetry));
+    supervisor.log_deliveries(process.deliveries);
     let readiness = Readiness::new(supervisor.stop_handle());
     let admin = match process.admin {
         None => None,
-        Some(address) => Some(Admin::start(address, telemetry, readiness.clone()).await?),
+        Some(address) => {
+            Some(Admin::start(address, Arc::clone(&telemetry), readiness.clone()).await?)
+        }
     };
     if let Some(admin) = &admin {
         info!(address = %admin.address(), "metrics and health are served");
@@ -137,18 +169,86 @@ async fn serve(configuration: Configuration) -> Result<Ended, StartError> {
     let only_stdout = routes.iter().all(|route| route.kind == STDOUT);
     build::destinations(&mut supervisor, routes)?;
     build::sources(&mut supervisor, sources).await?;
+    storage.name_places_without_route(&names);
+    let replays = replays(&letters, &storage, &names, &supervisor);
+    let answers = queue::router(LiveQueue {
+        queue: Arc::clone(&storage.queue),
+        routes: Arc::new(names),
+        log: storage.log(&pipeline),
+        replayer: supervisor.replayer(),
+        telemetry,
+    })
+    .merge(dead_letters::router(LiveLetters {
+        letters: letters.clone(),
+        replays: Arc::clone(&replays),
+    }));
+    let control = control(&process, &storage, answers).await?;
     readiness.running();
     info!("ready: events are taken");
     let stop = CancellationToken::new();
     let ended = tokio::select! {
         report = supervisor.run(stop.clone().cancelled_owned(), grace) => Ended::InOrder(report),
-        () = second_signal(&mut signals, &stop) => Ended::AtOnce,
+        () = second_signal(&mut signals, &stop) => Ended::AtOnce {
+            durable: storage.queue.durable(),
+        },
         () = unread(only_stdout) => Ended::Unread,
+        never = dead_letters::expire(&letters) => match never {},
     };
+    if let Some(control) = control {
+        control.stop().await;
+    }
+    replays.stop().await;
     if let Some(admin) = admin {
         admin.stop().await;
     }
     Ok(ended)
+}
+
+/// What sends dead letters again while this kete runs.
+fn replays(
+    letters: &DeadLetters,
+    storage: &Storage,
+    routes: &RouteNames,
+    supervisor: &Supervisor,
+) -> Arc<Replays> {
+    let room = Room {
+        queue: Arc::clone(&storage.queue),
+        max_bytes: None,
+    };
+    let replayer = supervisor.replayer();
+    Arc::new(Replays::new(
+        letters.clone(),
+        replayer,
+        routes.clone(),
+        room,
+    ))
+}
+
+/// Lets commands in. A socket that somebody chose must be there; the one in the data directory is
+/// better than none, and its path may be too long for one.
+async fn control(
+    process: &ProcessSettings,
+    storage: &Storage,
+    answers: Router,
+) -> Result<Option<Server>, StartError> {
+    if let Some(path) = &process.control_socket {
+        return Ok(Some(Server::start(path, answers).await?));
+    }
+    let Some(path) = storage.control_socket() else {
+        return Ok(None);
+    };
+    match Server::start(&path, answers).await {
+        Err(problem @ SocketError::TooLong { .. }) => {
+            warn!("commands cannot reach this kete: {problem}");
+            Ok(None)
+        }
+        started => Ok(Some(started?)),
+    }
+}
+
+fn names_of(routes: &[CheckedRoute]) -> Vec<String> {
+    let names = routes.iter().map(|route| route.settings.name.to_string());
+    names.collect()
 }
 
 /// Passes the first signal on, and resolves at the second. A reader of standard output that has
@@ -173,19 +273,56 @@ async fn unread(only_stdout: bool) {
 
 /// The first line: who this is, and what a crash would lose.
 fn introduce(configuration: &Configuration) {
-    info!(
-        version = env!("CARGO_PKG_VERSION"),
-        sources = configuration.sources.len(),
-        routes = configuration.routes.len(),
-        queue = "memory",
-        "kete starts; the queue is in memory, so a crash loses events that were taken and not \
-         delivered"
-    );
+    let (sources, routes) = (configuration.sources.len(), configuration.routes.len());
+    let version = env!("CARGO_PKG_VERSION");
+    match &configuration.pipeline.storage {
+        None => info!(
+            version,
+            sources,
+            routes,
+            queue = "memory",
+            "kete is starting; queue in memory: a crash loses what was taken and not delivered"
+        ),
+        Some(storage) => info!(
+            version,
+            sources,
+            routes,
+            queue = "disk",
+            directory = %storage.directory.display(),
+            sync = queue::sync_words(storage.sync),
+            "kete is starting; queue on disk: {}",
+            what_survives(storage.sync)
+        ),
+    }
     if configuration.pipeline.dead_letters.is_none() {
         warn!(
-            "events that cannot be delivered are counted and their bodies are lost, because \
-             kete.dead-letters.path is not set"
+            "events that cannot be delivered are counted and their bodies are lost, because neither \
+             kete.data-dir nor kete.dead-letters.path is set"
         );
+    }
+}
+
+/// What events on disk outlast.
+fn what_survives(sync: Sync) -> &'static str {
+    match sync {
+        Sync::Always | Sync::Interval(_) => {
+            "no crash loses an event that a source was told is safe"
+        }
+        Sync::Never => {
+            "a crash of kete loses nothing; one of the machine loses what was not written yet, for \
+             nothing is synced"
+        }
+    }
+}
+
+/// What becomes of events when nothing is waited for any more.
+fn what_is_left(durable: bool) -> &'static str {
+    match durable {
+        true => {
+            "what was safe is on disk and goes out after the next start; what was under way may \
+             arrive twice"
+        }
+        false => "what was not delivered is lost",
     }
 }
 
@@ -202,6 +339,19 @@ fn log_findings(diagnostics: &Diagnostics) {
     }
 }
 
+/// What became of events that are not delivered.
+fn what_became(report: &Report) -> &'static str {
+    match (report.durable, &report.queue_failure) {
+        (true, None) => "kept",
+        // Which of them were written before the failure, the log on disk says at the next start.
+        (true, Some(_)) => {
+            "kept only as far as it was safe: the rest could not be written, and no source was \
+             told that it was safe"
+        }
+        (false, _) => "lost",
+    }
+}
+
 /// The last lines: what became of the events.
 fn conclude(report: &Report) -> Exit {
     if let Some(failure) = &report.failed_source {
@@ -211,17 +361,18 @@ fn conclude(report: &Report) -> Exit {
         error!("a route ended by a mistake of kete's own; start it again");
     }
     for (route, lag) in &report.undelivered {
-        let kept = if report.durable { "kept" } else { "lost" };
         warn!(
             route = &**route,
             events = lag.events,
             bytes = lag.bytes,
-            "undelivered and {kept}"
+            "undelivered and {}",
+            what_became(report)
         );
     }
     let undelivered: u64 = report.undelivered.iter().map(|(_, lag)| lag.events).sum();
     info!(
         forwarded = report.forwarded,
+        replayed = report.replayed,
         undelivered,
         dead_letters = report.dead_letters,
         dead_letters_lost = report.dead_letters_lost,

@@ -4,9 +4,12 @@
 //! keys that mean nothing here are declared too, so that a moved configuration is not refused.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
-use kete_config::{Key, KeyTable, NotYet, Scope, Setting, UnknownKeys, Unused};
+use kete_config::{AnyKey, Key, KeyTable, NotYet, Scope, Setting, UnknownKeys, Unused};
+use kete_pipeline::Deliveries;
 
+use crate::control::MAX_SOCKET_PATH;
 use crate::logging::{LogFormat, LogLevel, LogSettings};
 
 static ENABLED: Key<bool> = Key::with_default(
@@ -29,10 +32,21 @@ static LOG_LEVEL: Key<LogLevel> = Key::with_default(
     "info",
     "The least important log lines that are written: error, warn, info, debug or trace",
 );
+static LOG_DELIVERIES: Key<Deliveries> = Key::with_default(
+    "log.deliveries",
+    "off",
+    "Whether there is a log line per event and route that says what became of it, never what was \
+     in it: for none (off), for those that were not delivered (failed), or for all",
+);
 pub(crate) static ADMIN_BIND: Key<SocketAddr> = Key::optional(
     "admin.bind",
     "The address, such as 127.0.0.1:9090, on which metrics and health are served over HTTP; \
      without it they are not served",
+);
+static CONTROL_SOCKET: Key<PathBuf> = Key::optional(
+    "control.socket",
+    "The socket on which the commands of kete queue and kete dead-letters reach a kete that runs; \
+     only its owner may use it",
 );
 static METRICS_ENABLED: Unused = Unused::new(
     "metrics.enabled",
@@ -57,7 +71,9 @@ pub(crate) static PROCESS_KEYS: KeyTable = &[
     &UNKNOWN_KEYS,
     &LOG_FORMAT,
     &LOG_LEVEL,
+    &LOG_DELIVERIES,
     &ADMIN_BIND,
+    &CONTROL_SOCKET,
     &METRICS_ENABLED,
     &METRICS_EVENT_LABELS,
     &SUPPORT_MESSAGE,
@@ -65,12 +81,16 @@ pub(crate) static PROCESS_KEYS: KeyTable = &[
 ];
 
 /// The settings of the process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProcessSettings {
     /// How it logs.
     pub(crate) log: LogSettings,
+    /// Which events have a log line.
+    pub(crate) deliveries: Deliveries,
     /// Where metrics and health are served, if they are.
     pub(crate) admin: Option<SocketAddr>,
+    /// Where commands reach it, if that is set.
+    pub(crate) control_socket: Option<PathBuf>,
 }
 
 impl ProcessSettings {
@@ -78,15 +98,34 @@ impl ProcessSettings {
     pub(crate) fn read(scope: &Scope<'_>) -> Option<ProcessSettings> {
         let format = scope.read(&LOG_FORMAT);
         let level = scope.read(&LOG_LEVEL);
+        let deliveries = scope.read(&LOG_DELIVERIES);
         let admin = scope.read(&ADMIN_BIND);
+        let control_socket = control_socket(scope);
         Some(ProcessSettings {
             log: LogSettings {
                 format: format?,
                 level: level?,
             },
+            deliveries: deliveries?,
             admin,
+            control_socket: control_socket?,
         })
     }
+}
+
+/// Where commands reach the process, if that is set. `None` if it is wrong, which has been reported.
+pub(crate) fn control_socket(scope: &Scope<'_>) -> Option<Option<PathBuf>> {
+    let socket = scope.read_optional(&CONTROL_SOCKET)?;
+    let length = socket.as_ref().map_or(0, |path| path.as_os_str().len());
+    if length > MAX_SOCKET_PATH {
+        let message = format!(
+            "this path has {length} bytes, and the system takes {MAX_SOCKET_PATH} for a socket"
+        );
+        let help = "choose a shorter one, such as /run/kete/control.sock".to_owned();
+        scope.reject(CONTROL_SOCKET.name(), "out-of-range", message, help);
+        return None;
+    }
+    Some(socket)
 }
 
 /// Whether anything runs at all; `None` if that cannot be told.

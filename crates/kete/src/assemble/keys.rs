@@ -4,7 +4,7 @@
 //! depends on the kind. Their tables are here as well, so that a key that stands at the wrong
 //! level finds its right name.
 
-use kete_config::{Diagnostics, KeyTable, Known, Settings};
+use kete_config::{Diagnostic, Diagnostics, KeyTable, Known, Settings};
 use kete_credentials::keycloak::{KEYCLOAK_KEYS, KEYCLOAK_SECTIONS};
 use kete_destinations::{DESTINATION_KEYS, KINDS as DESTINATIONS};
 use kete_pipeline::{LANE_KEYS, PIPELINE_KEYS, QUEUE_ROUTE_KEYS};
@@ -14,6 +14,14 @@ use kete_sources::{KINDS as SOURCES, SOURCE_KEYS};
 use super::{ROOT, routes, sources};
 use crate::settings::PROCESS_KEYS;
 
+/// How one may call the directory in which the queue is.
+const PLACES_OF_THE_QUEUE: &[&str] = &[
+    "kete.queue.path",
+    "kete.queue.dir",
+    "kete.queue.directory",
+    "kete.queue.data-dir",
+];
+
 /// Reports every key that no table knows, and every one that means nothing here. Of routes that
 /// are switched off, no key is looked at.
 pub(super) fn judge(settings: &Settings, disabled_routes: &[String], diagnostics: &Diagnostics) {
@@ -22,8 +30,17 @@ pub(super) fn judge(settings: &Settings, disabled_routes: &[String], diagnostics
     for diagnostic in found.into_vec() {
         let key = diagnostic.key.as_deref().unwrap_or_default();
         if !judged_elsewhere(key) && !is_of(disabled_routes, key) {
-            diagnostics.push(diagnostic);
+            diagnostics.push(with_other_name(diagnostic));
         }
+    }
+}
+
+/// Some call a key otherwise than we do, and what is spelt most alike is something else.
+fn with_other_name(diagnostic: Diagnostic) -> Diagnostic {
+    let key = diagnostic.key.as_deref().unwrap_or_default();
+    match PLACES_OF_THE_QUEUE.contains(&key) {
+        true => diagnostic.help("did you mean kete.data-dir? The queue lives in it".to_owned()),
+        false => diagnostic,
     }
 }
 

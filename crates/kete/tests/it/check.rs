@@ -42,7 +42,7 @@ route shop
 route old is disabled, and nothing else of it was checked
 process
   queue                in memory, at most 20000 events and 16MiB
-  dead letters         not kept (kete.dead-letters.path)
+  dead letters         not kept (kete.data-dir or kete.dead-letters.path)
   metrics              not served (kete.admin.bind)
 "
     );
@@ -329,4 +329,89 @@ fn variables_with_single_underscores_are_warned_of_and_others_are_not() {
     ] {
         assert!(ended.stdout.contains(meant), "{meant}: {}", ended.stdout);
     }
+}
+
+/// The warnings of a configuration that is right, which each of them must name.
+fn warned_of(settings: &[&str], key: &str, expected: &[&str]) {
+    let ended = run_to_end(
+        &mut with_settings("check", &[RIGHT, settings].concat()),
+        b"",
+    );
+    assert_eq!(ended.code, Some(0), "{}", ended.stdout);
+    let warnings = ended.stdout.matches("warning[").count();
+    assert_eq!(
+        warnings,
+        usize::from(!expected.is_empty()),
+        "{}",
+        ended.stdout
+    );
+    for words in expected.iter().chain((warnings > 0).then_some(&key)) {
+        assert!(ended.stdout.contains(words), "{words}: {}", ended.stdout);
+    }
+}
+
+#[test]
+fn delivery_lines_that_the_level_leaves_out_are_warned_of() {
+    let key = "kete.log.deliveries";
+    let words = ["warning[no-effect]", "set kete.log.level=info"];
+    for level in ["error", "warn"] {
+        let level = format!("kete.log.level={level}");
+        warned_of(&["kete.log.deliveries=all", &level], key, &words);
+        warned_of(&["kete.log.deliveries=failed", &level], key, &words);
+        warned_of(&["kete.log.deliveries=off", &level], key, &[]);
+    }
+    warned_of(&["kete.log.deliveries=all"], key, &[]);
+}
+
+#[test]
+fn a_webhook_that_does_not_wait_for_the_next_sync_is_warned_of() {
+    let key = "kete.queue.sync-interval";
+    let (_folder, directory) = file("unused", "");
+    let data_dir = format!(
+        "kete.data-dir={}",
+        directory.with_file_name("data").display()
+    );
+    let hook = [
+        &*data_dir,
+        "kete.queue.sync=interval",
+        "kete.sources.hook.kind=webhook",
+    ];
+    let with = |more: &[&'static str]| [&hook[..], more].concat();
+    let words = [
+        "warning[safe-too-late]",
+        "kete.sources.hook.respond-timeout",
+    ];
+    // 4s is the default.
+    warned_of(&with(&["kete.queue.sync-interval=4s"]), key, &words);
+    warned_of(&with(&["kete.queue.sync-interval=3s"]), key, &[]);
+    let queued = "kete.sources.hook.respond-when=queued";
+    warned_of(&with(&["kete.queue.sync-interval=4s", queued]), key, &[]);
+    let patient = "kete.sources.hook.respond-timeout=10s";
+    warned_of(&with(&["kete.queue.sync-interval=4s", patient]), key, &[]);
+}
+
+#[test]
+fn a_route_that_may_be_behind_by_more_than_there_is_room_is_warned_of() {
+    let key = "kete.routes.all.queue.max-lag-bytes";
+    let lag = "kete.routes.all.queue.max-lag-bytes=17MiB";
+    let words = ["warning[no-effect]", "kete.queue.max-bytes (16MiB)"];
+    warned_of(&[lag], key, &words);
+    warned_of(&[lag, "kete.queue.max-bytes=17MiB"], key, &[]);
+}
+
+#[test]
+fn a_control_socket_without_a_directory_is_warned_of() {
+    let key = "kete.control.socket";
+    let (_folder, path) = file("a-file", "");
+    let missing = path.with_file_name("missing").join("c.sock");
+    let missing = format!("{key}={}", missing.display());
+    warned_of(
+        &[&missing],
+        key,
+        &["warning[control-socket]", "does not exist here"],
+    );
+    let below_a_file = format!("{key}={}", path.join("c.sock").display());
+    warned_of(&[&below_a_file], key, &["is not a directory"]);
+    let right = format!("{key}={}", path.with_file_name("c.sock").display());
+    warned_of(&[&right], key, &[]);
 }

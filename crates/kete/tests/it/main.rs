@@ -11,10 +11,15 @@
 
 mod admin;
 mod check;
+mod data;
+mod dead_letters;
 mod examples;
 mod explain;
 mod harness;
 mod keycloak;
+mod queue;
 mod run;
+mod sharing;
+mod storage;
 mod usage;
 mod wrong;

@@ -39,6 +39,31 @@ fn a_file_of_events_is_a_complete_job() {
 }
 
 #[test]
+fn each_delivery_can_have_a_line_without_the_event() {
+    let input = format!("{LOGIN}\n{LOGOUT}\n");
+    let settings = [PIPE, &[JSON_LOG, "kete.log.deliveries=all"]].concat();
+    let ended = run_to_end(&mut with_settings("run", &settings), input.as_bytes());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let line = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let mut told: Vec<_> = ended.stderr.lines().map(line).collect();
+    told.retain(|line| line["target"] == "kete::delivery");
+    let ids: Vec<_> = told.iter().map(|line| &line["id"]).collect();
+    assert_eq!(ids, ["e1", "e2"], "{}", ended.stderr);
+    for line in &told {
+        assert_eq!(line["message"], "delivery");
+        assert_eq!(
+            (&line["route"], &line["outcome"]),
+            (&"all".into(), &"delivered".into())
+        );
+        assert_eq!(
+            (&line["attempts"], &line["replay"]),
+            (&1.into(), &false.into())
+        );
+    }
+    assert!(!ended.stderr.contains("u1"), "{}", ended.stderr);
+}
+
+#[test]
 fn the_last_line_counts_events_that_no_route_wanted() {
     let input = format!("{LOGIN}\n{LOGOUT}\n");
     let only = "kete.routes.all.event-matchers.login=glob:LOGIN";
@@ -96,7 +121,11 @@ fn the_first_lines_say_what_a_crash_would_lose() {
     let ended = run_to_end(&mut with_settings("run", PIPE), b"");
     let lines: Vec<&str> = ended.stderr.lines().take(2).collect();
     assert!(lines[0].contains(env!("CARGO_PKG_VERSION")), "{}", lines[0]);
-    assert!(lines[0].contains("the queue is in memory"), "{}", lines[0]);
+    assert!(
+        lines[0].contains("queue in memory: a crash loses what was taken"),
+        "{}",
+        lines[0]
+    );
     assert!(lines[1].contains("their bodies are lost"), "{}", lines[1]);
     let directory = tempfile::tempdir().unwrap();
     let path = format!("kete.dead-letters.path={}/dead", directory.path().display());

@@ -20,6 +20,7 @@ fn help_names_commands_examples_and_exit_codes() {
         "  run ",
         "  check ",
         "  explain ",
+        "  queue ",
         "Examples:",
         "Exit codes: 0 fine",
     ] {
