@@ -3,18 +3,21 @@
 //
 // A line is handed to the kernel before the call that added it returns: it survives `kill -9`.
 // A line cut short by a crash is removed at the next start. Memory is bounded: the counters grow
-// with the number of distinct event ids and users, the bodies kept are at most twice `keep`.
+// with the number of distinct event ids and users, the bodies kept are at most twice `keep`. A brief
+// record has of each event what is counted only, for millions of them.
 
 import * as fs from "node:fs";
 
 export class Record {
   #file = null;
   #keep;
+  #brief;
   #recent = [];
   #tally = new Tally();
 
-  constructor(path, keep) {
+  constructor(path, keep, brief) {
     this.#keep = keep;
+    this.#brief = brief;
     if (path) this.#file = this.#open(path);
   }
 
@@ -28,7 +31,7 @@ export class Record {
     for (const arrival of arrivals) {
       const line = { ...arrival, n: this.#tally.events + 1 };
       this.#remember(line);
-      if (this.#file !== null) lines += `${JSON.stringify(line)}\n`;
+      if (this.#file !== null) lines += `${JSON.stringify(this.#brief ? inBrief(line.body) : line)}\n`;
     }
     if (this.#file === null) return;
     writeWhole(this.#file, Buffer.from(lines));
@@ -68,10 +71,18 @@ export class Record {
     const whole = text.lastIndexOf("\n") + 1;
     if (whole < text.length) fs.ftruncateSync(file, Buffer.byteLength(text.slice(0, whole)));
     for (const line of text.slice(0, whole).split("\n")) {
-      if (line !== "") this.#remember(JSON.parse(line));
+      if (line !== "") this.#remember(this.#brief ? inFull(JSON.parse(line)) : JSON.parse(line));
     }
     return file;
   }
+}
+
+function inBrief(body) {
+  return [body?.id, body?.userId, Number(body?.details?.sequence)];
+}
+
+function inFull([id, userId, sequence]) {
+  return { body: { id, userId, details: { sequence } } };
 }
 
 // Counts, repeats and order. The order within a user is read from `details.sequence`, which the

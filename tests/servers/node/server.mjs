@@ -8,6 +8,7 @@
 // POST /mode takes JSON with any of token, tokenCheck, ack, refuse, dropOn, tlsCert, tlsKey and
 // changes the running server. SIGTERM closes every connection properly and ends with status 0.
 //
+// An event with several arguments has `more`, a list of those after the first.
 // With TLS an arrival has `client` (tls.mjs), with verified tokens it has `token` (tokens.mjs).
 //
 // Acknowledgements (`--ack`):
@@ -39,7 +40,7 @@ try {
   process.exit(2);
 }
 
-const record = new Record(options.record, options.keep);
+const record = new Record(options.record, options.keep, options.brief);
 const tokens = new Tokens(options);
 const io = new Server(http, engineOptions());
 for (const name of options.namespaces) serve(io.of(name));
@@ -109,7 +110,10 @@ function serve(namespace) {
     socket.onAny((event, body, ...rest) => {
       const ack = rest.findLast((argument) => typeof argument === "function");
       const only = typeof body === "function" ? undefined : body;
-      arrived(socket, { event, body: only, ...origin }, ack);
+      const more = rest.filter((argument) => typeof argument !== "function");
+      const arrival = { event, body: only, ...(more.length > 0 && { more }), ...origin };
+      if (options.handleDelay === 0) arrived(socket, arrival, ack);
+      else setTimeout(() => arrived(socket, arrival, ack), options.handleDelay).unref();
     });
   });
 }
@@ -144,7 +148,11 @@ function flush() {
   const batch = unwritten;
   unwritten = [];
   record.add(batch.map(({ arrival }) => arrival), true);
-  for (const { ack } of batch) ack?.({ ok: true });
+  const acknowledge = () => {
+    for (const { ack } of batch) ack?.({ ok: true });
+  };
+  if (options.ackDelay === 0) acknowledge();
+  else setTimeout(acknowledge, options.ackDelay).unref();
 }
 
 // `--token-check 401|403` is answered before socket.io sees the request, as a proxy would.

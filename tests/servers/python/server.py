@@ -43,7 +43,7 @@ class Recorder:
             self._serve(namespace.strip())
 
     def _serve(self, namespace):
-        # An event handler takes the event's arguments as they come; a test event has one.
+        # An event handler takes the event's arguments as they come; most test events have one.
         async def on_connect(sid, environ, auth=None):
             if self.options.token_check == "connect-error" and not self._authorized(
                 environ.get("HTTP_AUTHORIZATION", ""), auth
@@ -57,6 +57,8 @@ class Recorder:
         async def on_event(event, sid, *arguments):
             body = arguments[0] if arguments else None
             arrival = {"event": event, "body": body, "socket": sid, "namespace": namespace}
+            if arguments[1:]:
+                arrival["more"] = arguments[1:]
             client = self._clients.get(sid)
             if client is not None:
                 arrival["client"] = client

@@ -10,6 +10,8 @@ pub struct Arrival {
     pub event: String,
     /// Its argument.
     pub body: Value,
+    /// The arguments after that.
+    pub more: Vec<Value>,
     /// The connection, as the server calls it.
     pub socket: String,
     /// The namespace.
@@ -59,6 +61,13 @@ impl Arrival {
         self.body["id"].as_str().unwrap_or_default()
     }
 
+    /// Whether it says of itself that it is a replay; a route says so with `event-id=argument`.
+    #[must_use]
+    pub fn is_replay(&self) -> bool {
+        let mark = self.more.first().map(|mark| &mark["replay"]);
+        mark == Some(&Value::Bool(true))
+    }
+
     /// Reads a line of a record.
     ///
     /// # Errors
@@ -68,6 +77,7 @@ impl Arrival {
         let mut line: Value = serde_json::from_slice(line).context("a line of the record")?;
         Ok(Arrival {
             event: text(&line["event"]),
+            more: line["more"].as_array().cloned().unwrap_or_default(),
             socket: text(&line["socket"]),
             namespace: text(&line["namespace"]),
             client: Some(&line["client"])

@@ -1,6 +1,7 @@
 //! Commands of kete that end by themselves.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -24,7 +25,7 @@ pub struct Output {
 ///
 /// It does not run, does not end, or a signal ends it.
 pub async fn kete_command(arguments: &[&str]) -> Result<Output> {
-    let name = format!("kete {}", arguments.first().unwrap_or(&""));
+    let name = format!("kete {}", arguments.join(" "));
     let mut command = Command::new(environment::kete_binary()?);
     let mut process = Process::spawn(&name, command.args(arguments))?;
     process.stdin = None;
@@ -37,6 +38,33 @@ pub async fn kete_command(arguments: &[&str]) -> Result<Output> {
         stdout: process.stdout.text(),
         stderr: process.stderr.text(),
     })
+}
+
+impl Output {
+    /// It, if the command had success.
+    ///
+    /// # Errors
+    ///
+    /// It had not; the error has what it wrote.
+    pub fn success(self) -> Result<Output> {
+        let Output {
+            code,
+            stdout,
+            stderr,
+        } = &self;
+        ensure!(*code == 0, "it ended with {code}:\n{stdout}\n{stderr}");
+        Ok(self)
+    }
+
+    /// What it wrote to standard output, as JSON.
+    ///
+    /// # Errors
+    ///
+    /// It had no success, or wrote something else.
+    pub fn json(self) -> Result<Value> {
+        let output = self.success()?;
+        serde_json::from_str(&output.stdout).with_context(|| output.stdout.clone())
+    }
 }
 
 /// Runs `kete check` with these arguments.

@@ -72,6 +72,18 @@ pub(crate) fn python_server() -> Result<(PathBuf, PathBuf)> {
     Ok((python, server))
 }
 
+/// The library that sets the clock of a process. The command of that name knows where it is; it is
+/// not used itself, because it would stand between a process and its signals.
+pub(crate) fn faketime_library() -> Result<String> {
+    let told = Command::new("faketime")
+        .args(["-f", "+0", "printenv", "LD_PRELOAD"])
+        .output()
+        .context("faketime is missing; install it")?;
+    let library = String::from_utf8(told.stdout)?.trim().to_owned();
+    ensure!(!library.is_empty(), "faketime names no library");
+    Ok(library)
+}
+
 /// One of the scripts that start and stop Keycloak.
 pub(crate) fn keycloak_script(name: &str) -> Result<PathBuf> {
     installed(or("KETE_TEST_KEYCLOAK", "tests/keycloak").join(name))

@@ -72,6 +72,17 @@ pub fn sample_with(text: &str, user: u64, sequence: u64, index: u64) -> Sample {
     .write(&mut Random::new(index), text)
 }
 
+/// A login of a user with this id, their event number `sequence`.
+pub(crate) fn login(id: &str, user: u64, sequence: u64) -> String {
+    let draft = Draft {
+        user,
+        sequence,
+        index: sequence,
+    };
+    let mut random = Random::new(user.rotate_left(32) ^ sequence);
+    draft.user_event("LOGIN", id, &user_id(user), &mut random, "")
+}
+
 /// One line per event.
 #[must_use]
 pub fn lines(events: &[Sample]) -> Vec<u8> {

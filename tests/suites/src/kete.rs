@@ -1,10 +1,11 @@
 //! The kete under test: the built binary with a configuration, watched from outside.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Response, StatusCode};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -12,6 +13,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{ChildStdin, Command};
 
 use crate::eventually::{PATIENCE, eventually, eventually_within, soon};
+use crate::observed::{Ended, LogLine, Memory};
 use crate::process::Process;
 use crate::{Metrics, Sample, environment, http};
 
@@ -22,62 +24,25 @@ const SHOWN_LINES: usize = 80;
 /// that fails.
 pub struct Kete {
     process: Process,
-    directory: TempDir,
+    directory: Place,
     client: Client,
     admin: String,
 }
 
-/// How a kete ended.
-#[derive(Debug)]
-pub struct Ended {
-    /// Its exit code.
-    pub code: i32,
-    /// What it wrote to standard output.
-    pub stdout: String,
-    /// Its log.
-    pub log: Vec<LogLine>,
+/// Where the files of a kete are.
+pub(crate) enum Place {
+    /// In a directory that goes with it.
+    Own(TempDir),
+    /// In one that stays.
+    Lent(PathBuf),
 }
 
-/// A line of the log, whose format is JSON.
-#[derive(Debug, Clone)]
-pub struct LogLine(Value);
-
-/// What a process takes of memory, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Memory {
-    /// Now.
-    pub resident: u64,
-    /// At most so far.
-    pub peak: u64,
-}
-
-impl LogLine {
-    /// A member as text; blank if it is missing.
-    #[must_use]
-    pub fn text(&self, name: &str) -> &str {
-        self.0[name].as_str().unwrap_or_default()
-    }
-
-    /// A member as a number; 0 if it is missing.
-    #[must_use]
-    pub fn number(&self, name: &str) -> u64 {
-        self.0[name].as_u64().unwrap_or_default()
-    }
-}
-
-impl Ended {
-    /// The last line, which says what became of the events.
-    ///
-    /// # Errors
-    ///
-    /// The log ends otherwise.
-    pub fn summary(&self) -> Result<&LogLine> {
-        let last = self.log.last().context("there is no log")?;
-        ensure!(
-            last.text("message") == "kete ends",
-            "the last line is {last:?}"
-        );
-        Ok(last)
+impl Place {
+    fn path(&self) -> &Path {
+        match self {
+            Place::Own(directory) => directory.path(),
+            Place::Lent(path) => path,
+        }
     }
 }
 
@@ -90,36 +55,49 @@ impl Kete {
     /// It does not start; the error has its log.
     pub async fn run(configuration: &[String]) -> Result<Kete> {
         let directory = TempDir::with_prefix("kete-")?;
-        let (own, given) = (
-            directory.path().join("watched.properties"),
-            directory.path().join("kete.properties"),
-        );
         let letters = dead_letters(directory.path());
-        std::fs::write(
-            &own,
-            format!(
-                "kete.admin.bind=127.0.0.1:0\nkete.log.format=json\nkete.dead-letters.path={}\n",
-                letters.display()
-            ),
-        )?;
-        std::fs::write(&given, configuration.concat())?;
+        let own = format!("kete.dead-letters.path={}\n", letters.display());
         let mut command = Command::new(environment::kete_binary()?);
-        command
-            .arg("run")
-            .arg("--config")
-            .arg(own)
-            .arg("--config")
-            .arg(given);
-        let process = Process::spawn("kete", &mut command)?;
-        let mut kete = Kete {
-            process,
+        let kete = Kete::launch(&mut command, Place::Own(directory), own, configuration)?;
+        kete.ready().await
+    }
+
+    /// Starts it in a directory, with lines of configuration of its own, and waits for nothing.
+    pub(crate) fn launch(
+        command: &mut Command,
+        directory: Place,
+        own: String,
+        configuration: &[String],
+    ) -> Result<Kete> {
+        let [watched, given] = Kete::configuration_in(directory.path());
+        let usual = "kete.admin.bind=127.0.0.1:0\nkete.log.format=json\n";
+        std::fs::write(&watched, format!("{usual}{own}"))?;
+        std::fs::write(&given, configuration.concat())?;
+        command.arg("run");
+        command.arg("--config").arg(watched);
+        command.arg("--config").arg(given);
+        Ok(Kete {
+            process: Process::spawn("kete", command)?,
             directory,
             client: http::client()?,
             admin: String::new(),
-        };
-        kete.admin = kete.address("metrics and health are served").await?;
-        kete.wait_until_ready().await?;
-        Ok(kete)
+        })
+    }
+
+    /// The files of the configuration of a kete that lives in this directory.
+    pub(crate) fn configuration_in(directory: &Path) -> [PathBuf; 2] {
+        ["watched.properties", "kete.properties"].map(|name| directory.join(name))
+    }
+
+    /// Waits until it takes events.
+    ///
+    /// # Errors
+    ///
+    /// It has ended; the error has its log.
+    pub async fn ready(mut self) -> Result<Kete> {
+        self.admin = self.address("metrics and health are served").await?;
+        self.wait_until_ready().await?;
+        Ok(self)
     }
 
     // === what goes in ===
@@ -171,13 +149,22 @@ impl Kete {
     ///
     /// There is no answer.
     pub async fn post(&self, body: impl Into<reqwest::Body>) -> Result<StatusCode> {
+        Ok(self.answer(body).await?.status())
+    }
+
+    /// The same, with all of the answer.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub async fn answer(&self, body: impl Into<reqwest::Body>) -> Result<Response> {
         let url = format!("http://{}/events", self.webhook_address().await?);
         let request = self
             .client
             .post(url)
             .header("content-type", "application/json")
             .body(body);
-        Ok(request.send().await?.status())
+        Ok(request.send().await?)
     }
 
     /// Where its webhook listens.
@@ -284,6 +271,20 @@ impl Kete {
         eventually(&format!("a complaint with {words:?}"), said).await
     }
 
+    /// Waits for a line of its log that has all of these words, wherever in it.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub async fn wait_for_words(&self, words: &[&str]) -> Result<LogLine> {
+        let what = format!("a line with {words:?}");
+        self.wait_for_log(&what, |line| {
+            let text = line.0.to_string();
+            words.iter().all(|word| text.contains(word))
+        })
+        .await
+    }
+
     /// The lines of its log so far.
     #[must_use]
     pub fn log(&self) -> Vec<LogLine> {
@@ -338,7 +339,26 @@ impl Kete {
         })
     }
 
+    /// The number of its process.
+    #[must_use]
+    pub fn process_id(&self) -> i32 {
+        self.process.id()
+    }
+
     // === how it ends ===
+
+    /// Kills it, as the kernel does when memory is short, and waits until it is gone.
+    ///
+    /// # Errors
+    ///
+    /// It has ended by itself.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.process.signal(Signal::KILL)?;
+        let status = self.process.ended().await?;
+        let killed = status.signal() == Some(Signal::KILL.as_raw());
+        ensure!(killed, "kete ended by itself, with {status}");
+        Ok(())
+    }
 
     /// Asks it to stop, as a supervisor does.
     ///

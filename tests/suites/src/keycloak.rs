@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use anyhow::{Context, Result, ensure};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::sync::Mutex;
@@ -15,9 +15,6 @@ use crate::eventually::PATIENCE;
 use crate::{Certificates, environment, http};
 
 pub use realm::Realm;
-
-/// Beyond what the events of one test can be.
-const MOST_EVENTS: usize = 1_000;
 
 /// A running Keycloak.
 pub struct Keycloak {
@@ -93,19 +90,7 @@ impl Keycloak {
     ///
     /// Keycloak answers neither yes nor no.
     pub async fn log_in(&self, user: &str, password: &str) -> Result<bool> {
-        let form = [
-            ("grant_type", "password"),
-            ("client_id", "app"),
-            ("client_secret", "app-secret"),
-            ("username", user),
-            ("password", password),
-        ];
-        let answer = self.token("demo", &form).await?;
-        match answer.status() {
-            StatusCode::OK => Ok(true),
-            StatusCode::UNAUTHORIZED => Ok(false),
-            status => anyhow::bail!("Keycloak answers a login with {status}"),
-        }
+        self.realm("demo").log_in(user, password).await
     }
 
     /// Creates a user with a password, as an administrator does.
@@ -151,7 +136,7 @@ impl Keycloak {
     ///
     /// Keycloak refuses.
     pub async fn events(&self) -> Result<Vec<Value>> {
-        self.list("events").await
+        self.realm("demo").events().await
     }
 
     /// The admin events of the realm, as the Admin API has them.
@@ -160,15 +145,7 @@ impl Keycloak {
     ///
     /// Keycloak refuses.
     pub async fn admin_events(&self) -> Result<Vec<Value>> {
-        self.list("admin-events").await
-    }
-
-    async fn list(&self, kind: &str) -> Result<Vec<Value>> {
-        let path = format!("/admin/realms/demo/{kind}?max={MOST_EVENTS}");
-        let events = self.admin(Method::GET, &path, None).await?;
-        let events = events.as_array().context("no list")?.clone();
-        ensure!(events.len() < MOST_EVENTS, "there may be more {kind}");
-        Ok(events)
+        self.realm("demo").admin_events().await
     }
 
     async fn admin_token(&self) -> Result<String> {

@@ -72,7 +72,8 @@ impl Process {
 /// The lines that a process has written so far.
 pub(crate) struct Transcript {
     lines: Arc<Mutex<Vec<String>>>,
-    reader: JoinHandle<()>,
+    /// Until it has ended and somebody has waited for that.
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Transcript {
@@ -95,7 +96,10 @@ impl Transcript {
                 line.clear();
             }
         });
-        Transcript { lines, reader }
+        Transcript {
+            lines,
+            reader: Some(reader),
+        }
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
@@ -110,13 +114,18 @@ impl Transcript {
     }
 
     async fn ended(&mut self) {
-        // A reader that panicked has shown why.
-        let _ended = (&mut self.reader).await;
+        if let Some(reader) = &mut self.reader {
+            // A reader that panicked has shown why.
+            let _ended = reader.await;
+            self.reader = None;
+        }
     }
 }
 
 impl Drop for Transcript {
     fn drop(&mut self) {
-        self.reader.abort();
+        if let Some(reader) = &self.reader {
+            reader.abort();
+        }
     }
 }

@@ -277,6 +277,15 @@ impl Server {
     /// It does not stop or start.
     pub async fn become_another(&mut self, plan: ServerPlan) -> Result<()> {
         self.stop().await?;
+        self.start_as(plan).await
+    }
+
+    /// Starts it with other options, on the same port and with the same record.
+    ///
+    /// # Errors
+    ///
+    /// It does not start.
+    pub async fn start_as(&mut self, plan: ServerPlan) -> Result<()> {
         self.plan = plan;
         self.start_again().await
     }
@@ -367,7 +376,9 @@ impl Server {
         format!("http://127.0.0.1:{}/{what}", self.control)
     }
 
-    fn record(&self) -> PathBuf {
+    /// The file of what it recorded.
+    #[must_use]
+    pub fn record(&self) -> PathBuf {
         self.directory.path().join("record.ndjson")
     }
 

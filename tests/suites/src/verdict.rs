@@ -133,6 +133,7 @@ mod tests {
         let arrival = |event: &Sample| Arrival {
             event: "keycloak-event".to_owned(),
             body: event.value(),
+            more: Vec::new(),
             socket: "s".to_owned(),
             namespace: "/".to_owned(),
             client: None,

@@ -9,6 +9,12 @@ use super::Keycloak;
 /// Where Keycloak keeps its signing keys among its components.
 const KEY_PROVIDER: &str = "org.keycloak.keys.KeyProvider";
 
+/// What `tests/keycloak/start` imports.
+const DEMO: &str = include_str!("../../../keycloak/demo-realm.json");
+
+/// Beyond what the events of one test can be.
+const MOST_EVENTS: usize = 1_000;
+
 /// A realm.
 pub struct Realm<'k> {
     keycloak: &'k Keycloak,
@@ -23,6 +29,19 @@ impl Keycloak {
     /// Keycloak refuses.
     pub async fn create_realm(&self, name: &str) -> Result<Realm<'_>> {
         let realm = json!({ "realm": name, "enabled": true });
+        self.admin(Method::POST, "/admin/realms", Some(&realm))
+            .await?;
+        Ok(self.realm(name))
+    }
+
+    /// A new realm that is like `demo`.
+    ///
+    /// # Errors
+    ///
+    /// Keycloak refuses.
+    pub async fn copy_demo(&self, name: &str) -> Result<Realm<'_>> {
+        let mut realm: Value = serde_json::from_str(DEMO)?;
+        realm["realm"] = name.into();
         self.admin(Method::POST, "/admin/realms", Some(&realm))
             .await?;
         Ok(self.realm(name))
@@ -94,6 +113,53 @@ impl Realm<'_> {
     /// Keycloak was started without TLS.
     pub fn tls_issuer(&self) -> Result<String> {
         Ok(format!("{}/realms/{}", self.keycloak.tls_url()?, self.name))
+    }
+
+    /// A user logs in with a password, by the client `app` of `demo`; says whether that was right.
+    ///
+    /// # Errors
+    ///
+    /// Keycloak answers neither yes nor no.
+    pub async fn log_in(&self, user: &str, password: &str) -> Result<bool> {
+        let form = [
+            ("grant_type", "password"),
+            ("client_id", "app"),
+            ("client_secret", "app-secret"),
+            ("username", user),
+            ("password", password),
+        ];
+        let answer = self.keycloak.token(&self.name, &form).await?;
+        match answer.status() {
+            StatusCode::OK => Ok(true),
+            StatusCode::UNAUTHORIZED => Ok(false),
+            status => anyhow::bail!("Keycloak answers a login with {status}"),
+        }
+    }
+
+    /// Its user events, as the Admin API has them.
+    ///
+    /// # Errors
+    ///
+    /// Keycloak refuses.
+    pub async fn events(&self) -> Result<Vec<Value>> {
+        self.list("events").await
+    }
+
+    /// Its admin events, as the Admin API has them.
+    ///
+    /// # Errors
+    ///
+    /// Keycloak refuses.
+    pub async fn admin_events(&self) -> Result<Vec<Value>> {
+        self.list("admin-events").await
+    }
+
+    async fn list(&self, kind: &str) -> Result<Vec<Value>> {
+        let path = format!("{kind}?max={MOST_EVENTS}");
+        let events = self.ask(Method::GET, &path, None).await?;
+        let events = events.as_array().context("no list")?.clone();
+        ensure!(events.len() < MOST_EVENTS, "there may be more {kind}");
+        Ok(events)
     }
 
     /// Creates a client with a service account; `more` is what else it has.

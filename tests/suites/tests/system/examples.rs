@@ -23,7 +23,7 @@ const NAMED: [(&str, &str); 5] = [
 async fn every_example_and_quickstart_passes_the_check() -> Result<()> {
     let etc = etc_kete()?;
     let mut files = properties(&project("config-examples"))?;
-    ensure!(files.len() >= 17, "there are only {} examples", files.len());
+    ensure!(files.len() >= 18, "there are only {} examples", files.len());
     for quickstart in std::fs::read_dir(project("quickstarts"))? {
         files.extend(properties(&quickstart?.path())?);
     }

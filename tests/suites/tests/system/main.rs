@@ -5,22 +5,37 @@
 //! more rounds and more servers.
 
 mod bad_input;
+mod clock;
 mod compatibility;
+mod data_directory;
+mod dead_letters;
+mod deliveries;
 mod delivery;
+mod delivery_page;
 mod dependencies;
+mod disk;
+mod event_id;
 mod examples;
+mod faults;
 mod interruptions;
 mod keycloak;
+mod keycloak_kills;
 mod keycloak_tls;
+mod kill9;
+mod limits;
 mod memory;
 mod oauth;
 mod oauth_internal;
 mod oauth_trouble;
 mod poison;
 mod prepare;
+mod queue_commands;
 mod refusals;
+mod restarts;
 mod secrets;
 mod shutdown;
+mod soak;
+mod stdin_kills;
 mod tls_clients;
 mod tls_mistakes;
 mod tls_renewal;
