@@ -23,6 +23,7 @@ CLIENT = CERTIFICATES / "clients/p256"
 # Trusted by OpenSSL, rustls and our own peers, and by Node.
 TRUST = {"SSL_CERT_FILE": str(AUTHORITY), "NODE_EXTRA_CA_CERTS": str(AUTHORITY)}
 KETE = ROOT / "target/release/kete"
+ENGINES = PEERS / "engines"
 DEADLINE_S = 120
 
 
@@ -89,18 +90,26 @@ def run_kete(config, events):
 
 
 class Kete:
-    """A running kete with a webhook."""
+    """A running kete, ready, and connected unless there is nobody to connect to."""
 
-    def __init__(self, config):
+    def __init__(self, config, stdin=os.devnull, connects=True):
         self.folder = tempfile.TemporaryDirectory()
-        self.webhook, admin = free_address(), free_address()
-        text = {key: value.replace("127.0.0.1:PORT", self.webhook)
-                .replace("127.0.0.1:ADMIN", admin) for key, value in config.items()}
+        self.webhook, self.admin = free_address(), free_address()
+        text = {key: str(value).replace("127.0.0.1:PORT", self.webhook)
+                .replace("127.0.0.1:ADMIN", self.admin) for key, value in config.items()}
         command = [KETE, "run", "--config", write_config(text, self.folder.name)]
-        self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        started = time.monotonic()
+        with open(stdin, "rb") as source:
+            self.child = subprocess.Popen(command, stdin=source)
         self.pid = self.child.pid
+        wait_for(lambda: get(f"http://{self.admin}/health/ready"), "kete is ready")
+        self.ready_after = time.monotonic() - started
         connected = 'kete_route_connections{route="bench"} 1'
-        wait_for(lambda: connected in get(f"http://{admin}/metrics"), "kete is connected")
+        if connects:
+            wait_for(lambda: connected in self.metrics(), "kete is connected")
+
+    def metrics(self):
+        return get(f"http://{self.admin}/metrics")
 
     def __enter__(self):
         return self
@@ -177,6 +186,12 @@ def free_address():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def listens(address):
+    host, port = address.split(":")
+    with socket.create_connection((host, int(port)), timeout=1):
+        return True
 
 
 def wait_for(holds, what):
