@@ -61,9 +61,10 @@ async fn a_read_that_hangs_stays_the_only_one() {
         assert_late(&reading.read(SHORT, another).await);
     }
     let (_unused, another) = mount.read();
+    // It begins to wait before the answer comes; what ended before that would be read again.
     let waiting = reading.read(LONG, another);
-    answer.send("first").unwrap();
-    assert_eq!(text(waiting.await), "first");
+    let (outcome, ()) = tokio::join!(biased; waiting, async { answer.send("first").unwrap() });
+    assert_eq!(text(outcome), "first");
     assert_eq!(mount.started(), 1);
 }
 
