@@ -217,8 +217,8 @@ fn say(recovered: &Recovered) {
     if let Some(file) = &recovered.cut_file {
         let (bytes, file) = (recovered.cut_bytes, file.display());
         output::to_stderr(&format!(
-            "note: a crash has left {bytes} bytes of a half-written end in {file}; they count for \
-             nothing, what comes next is written over them, and nothing that was safe is lost\n"
+            "note: there are {bytes} bytes of a half-written end in {file}, as a crash leaves them; \
+             they count for nothing, and what comes next is written over them\n"
         ));
     }
 }

@@ -149,8 +149,7 @@ fn say(recovered: &Recovered) {
         warn!(
             bytes,
             file = %file.display(),
-            "a crash had left a half-written end in the queue, which was cut off; nothing that was \
-             safe is lost"
+            "the queue had a half-written end, as a crash leaves it, which was cut off"
         );
     }
     info!(events, "the queue is open");
